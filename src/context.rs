@@ -31,6 +31,7 @@ use crate::store::audit::{Entry, Event};
 use crate::store::clients::Client;
 use crate::store::{self, Db};
 use crate::timeouts::Timeouts;
+use crate::used_proofs::UsedProofs;
 
 /// State shared by all handlers.
 pub type SharedContext = Arc<Context>;
@@ -58,6 +59,10 @@ pub struct Context {
     pub device_key: SharedKey,
     /// Key of authorization responses on their way through the consent page.
     pub response_key: SharedKey,
+    /// Key of the nonces for DPoP proofs.
+    pub dpop_nonce_key: SharedKey,
+    /// DPoP proofs used at resources of this process.
+    pub used_proofs: UsedProofs,
     /// Rate limit per address.
     pub budget: RateLimiter,
     /// Last polls of devices.
@@ -95,6 +100,9 @@ pub const DEVICE_COOKIE_KEY: &str = "device_cookie";
 
 /// The name in `auth_shared_keys` of the key that seals authorization responses.
 pub const RESPONSE_KEY: &str = "authorization_response";
+
+/// The name in `auth_shared_keys` of the key of the nonces for DPoP proofs.
+pub const DPOP_NONCE_KEY: &str = "dpop_nonce";
 
 /// Documents that depend on settings and keys alone. Each is rendered at its first request and sent
 /// unchanged until the process ends.
@@ -220,6 +228,8 @@ impl Context {
             refusals: RejectionLog::default(),
             device_key: SharedKey::new(DEVICE_COOKIE_KEY),
             response_key: SharedKey::new(RESPONSE_KEY),
+            dpop_nonce_key: SharedKey::new(DPOP_NONCE_KEY),
+            used_proofs: UsedProofs::default(),
             limits: Limits::new(clock.clone(), config.rate_limit),
             budget: RateLimiter::new(clock.clone(), rate_limit_size(&config)),
             polls: Polls::new(),

@@ -10,10 +10,11 @@ pub mod http;
 // Work without a request: clean-up, revocations in progress, indexes.
 pub mod jobs;
 
-// Domain rules without HTTP types: this server as a client of others, the clients, the accounts, and the
-// resources that tokens are for.
+// Domain rules without HTTP types: this server as a client of others, the clients, the accounts, the resources
+// that tokens are for, and the proofs of keys that tokens are bound to.
 pub mod accounts;
 pub mod clients;
+pub mod dpop;
 pub mod remote;
 pub mod resources;
 
@@ -29,6 +30,7 @@ pub mod redemptions;
 pub mod single_flight;
 pub mod telemetry;
 pub mod timeouts;
+pub mod used_proofs;
 
 // The database: the only module with SQL.
 pub mod store;

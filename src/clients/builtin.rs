@@ -49,6 +49,7 @@ pub async fn ensure(context: &Context) -> Result<Client, store::Error> {
         auth_method: None,
         pkce_required: false,
         request_protection: RequestProtection::NONE,
+        dpop_bound: false,
         scope: ClientScope {
             policy: ScopePolicy::Inherit,
             allowed: Scope::all(),

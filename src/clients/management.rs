@@ -81,6 +81,7 @@ pub fn show(context: &Context, registration: Registration, token: &Secret) -> Cl
         scope: crate::oauth::scope::Scope::stored(scope),
         allowed: client.scope.allowed.clone(),
         signed_userinfo: details.signed_userinfo,
+        dpop_bound: client.dpop_bound,
         pkce_required: None,
         requests: RequestMetadata::stored(
             client.request_protection,

@@ -40,6 +40,9 @@ pub struct ClientInformation {
     pub client_id_issued_at: i64,
     /// Name shown on the consent page.
     pub client_name: String,
+    /// True if token requests need a DPoP proof (RFC 9449 §5.2); absent if a proof is optional.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpop_bound_access_tokens: Option<bool>,
     /// Client secret, shown only in this response; absent for a public client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
@@ -254,6 +257,7 @@ pub(super) fn client_of(
         auth_method: Some(metadata.auth_method).filter(|_| metadata.auth_method_chosen),
         pkce_required: true,
         request_protection: metadata.requests.protection(),
+        dpop_bound: metadata.dpop_bound,
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed: metadata.allowed.clone(),
@@ -280,6 +284,7 @@ pub(super) fn answer(
         client_id: client.client_id.clone(),
         client_id_issued_at: client.created_at.unix_seconds(),
         client_name: client.name.clone(),
+        dpop_bound_access_tokens: client.dpop_bound.then_some(true),
         client_secret: secret.map(|secret| secret.reveal().to_owned()),
         client_secret_expires_at: (secret.is_some() || policy.secret_expiry_always_sent)
             .then_some(0),

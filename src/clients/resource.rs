@@ -28,6 +28,9 @@ pub struct ClientResource {
     /// Time of creation.
     #[serde(rename = "createdAt")]
     pub created_at: Timestamp,
+    /// True if token requests need a DPoP proof (RFC 9449 §5.2); absent if a proof is optional.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpop_bound_access_tokens: Option<bool>,
     /// Row id.
     pub id: ClientRowId,
     /// Name shown on the consent page.
@@ -84,6 +87,7 @@ impl From<Client> for ClientResource {
             allowed_scopes: client.scope.allowed,
             client_id: client.client_id,
             created_at: client.created_at,
+            dpop_bound_access_tokens: client.dpop_bound.then_some(true),
             id: client.row_id,
             name: client.name,
             pkce_required: Some(client.pkce_required || client.kind == ClientType::Public),

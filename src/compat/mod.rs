@@ -14,6 +14,7 @@ use crate::oauth::client_document::{DocumentPolicy, IdComparison};
 use crate::oauth::client_metadata::{RegistrationErrors, RegistrationPolicy};
 use crate::oauth::client_rules::MemberClientPolicy;
 use crate::oauth::device_grant::EarlyPolls;
+use crate::oauth::dpop::DpopSupport;
 use crate::oauth::error_value::ErrorTexts;
 use crate::oauth::id_token::ClaimPolicy;
 use crate::oauth::permission::PermissionSet;
@@ -159,6 +160,9 @@ policies! {
         /// ID tokens have no `acr` and have the e-mail address although there is an access token, and
         /// `profile` releases the name and the handle alone.
         claims: ClaimPolicy::Standard, ClaimPolicy::Storyden;
+        /// A DPoP proof is ignored, the authentication scheme `DPoP` is unknown, and the metadata do not
+        /// name DPoP.
+        dpop: DpopSupport::Supported, DpopSupport::Ignored;
         /// A repeated refresh is treated as theft at once, regardless of the reuse window.
         reuse_window_ignored: false, true;
         /// One RS256 key signs and does not rotate, and the key set may be cached for an hour.
@@ -191,8 +195,8 @@ policies! {
         /// A member of a registration that is `null` is an error.
         null_rejected: false, true;
         /// Registration ignores keys, post-logout redirect URIs, contacts, software ids,
-        /// `userinfo_signed_response_alg` and demands about authorization requests, and `private_key_jwt` is
-        /// not supported.
+        /// `userinfo_signed_response_alg`, `dpop_bound_access_tokens` and demands about authorization requests,
+        /// and `private_key_jwt` is not supported.
         basic_members_only: false, true;
         /// Registration accepts only the code and the refresh grant.
         device_grant_rejected: false, true;

@@ -6,6 +6,7 @@ use time::Duration;
 
 use crate::oauth::access_token::AccessTokenFormat;
 use crate::oauth::device_grant::EarlyPolls;
+use crate::oauth::dpop::DpopSupport;
 use crate::oauth::error_value::ErrorTexts;
 use crate::oauth::id_token::ClaimPolicy;
 use crate::oauth::permission::PermissionSet;
@@ -161,6 +162,8 @@ pub struct TokenPolicy {
     pub absent_email_empty: bool,
     /// The claims in ID tokens and userinfo.
     pub claims: ClaimPolicy,
+    /// Support of DPoP (RFC 9449).
+    pub dpop: DpopSupport,
     /// True if the reuse window of refresh tokens is ignored.
     pub reuse_window_ignored: bool,
     /// True if one RS256 key signs and does not rotate.

@@ -1,8 +1,11 @@
 //! Addresses of this server and of the pages, derived from the settings.
 
+use std::fmt::Write as _;
+
 use url::Url;
 
 use super::Config;
+use crate::oauth::dpop::{self, AuthScheme, DpopSupport};
 
 impl Config {
     /// Returns the issuer (RFC 8414 §2): the API address, less a trailing slash.
@@ -28,10 +31,47 @@ impl Config {
         }
     }
 
+    /// Returns the public URL of a path below `/api`.
+    #[must_use]
+    pub fn public_url(&self, path: &str) -> String {
+        let below = path.strip_prefix("/api").unwrap_or(path);
+        format!("{}{below}", self.endpoint_base())
+    }
+
+    /// Returns true if access tokens may be bound to a key (RFC 9449).
+    #[must_use]
+    pub fn supports_dpop(&self) -> bool {
+        self.policies.tokens.dpop == DpopSupport::Supported
+    }
+
+    /// Returns the `WWW-Authenticate` challenges for an access token in this scheme. An error belongs to the
+    /// scheme of the rejected token. A bearer challenge comes with a challenge for DPoP (RFC 9449 §7.1), so
+    /// that clients know the algorithms.
+    #[must_use]
+    pub fn challenges(&self, scheme: AuthScheme, error: Option<(&str, &str)>) -> Vec<String> {
+        let algorithms = dpop::ALGORITHM_NAMES.join(" ");
+        match scheme {
+            AuthScheme::Bearer if self.supports_dpop() => vec![
+                self.bearer_challenge(error),
+                format!("DPoP algs=\"{algorithms}\""),
+            ],
+            AuthScheme::Bearer => vec![self.bearer_challenge(error)],
+            AuthScheme::Dpop => {
+                let mut challenge = self.challenge("DPoP", error);
+                let _ = write!(challenge, ", algs=\"{algorithms}\"");
+                vec![challenge]
+            }
+        }
+    }
+
     /// Returns the `WWW-Authenticate` challenge for a bearer token, with the URL of the API's resource
     /// metadata (RFC 9728 §5.1) and the error of a rejected token (RFC 6750 §3.1).
     #[must_use]
     pub fn bearer_challenge(&self, error: Option<(&str, &str)>) -> String {
+        self.challenge("Bearer", error)
+    }
+
+    fn challenge(&self, scheme: &str, error: Option<(&str, &str)>) -> String {
         let issuer = self.issuer();
         let metadata = format!("{issuer}/.well-known/oauth-protected-resource/api");
         let error = match error {
@@ -41,7 +81,7 @@ impl Config {
                 format!(", error=\"{code}\", error_description=\"{description}\"")
             }
         };
-        format!("Bearer resource_metadata=\"{metadata}\"{error}")
+        format!("{scheme} resource_metadata=\"{metadata}\"{error}")
     }
 
     /// Returns the base URL of the pages.

@@ -174,6 +174,9 @@ settings! {
     keys_secret: Option<Secret> = "OAUTH_KEYS_SECRET" or "";
     /// Time in which a client may repeat a refresh after a lost response; 0s: never.
     refresh_reuse_window: Duration = "OAUTH_REFRESH_TOKEN_REUSE_WINDOW" or "10s";
+    /// Requires a nonce of this server in DPoP proofs (RFC 9449 §8), so that proofs cannot be made long before
+    /// their use. A client needs one more request every two to four minutes.
+    dpop_nonce: bool = "OAUTH_DPOP_NONCE" or "false";
     /// Retention of the audit trail; 0 keeps entries for ever.
     audit_retention: Duration = "AUDIT_RETENTION" or "2160h";
     /// Enables the built-in client storyden-cli.

@@ -1,29 +1,27 @@
 //! Authentication of a request: by session cookie, access token or access key.
 //!
-//! If a request has both a cookie and a bearer credential, the bearer decides; in the profile
-//! `storyden` a valid cookie decides.
+//! If a request has both a cookie and a credential in the header `Authorization`, the header decides; in
+//! the profile `storyden` a valid cookie decides. An access token that is bound to a key (DPoP) counts only in
+//! the scheme `DPoP`, with a proof of the key (RFC 9449 §7).
 
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 
+use super::authorization::{
+    Authorization, Credential, TokenError, accept_access_token, authorization, invalid_token,
+};
 use crate::accounts::access_keys;
 use crate::clock::Timestamp;
-use crate::compat::BearerScheme;
 use crate::context::Context;
+use crate::http::dpop::RequestHead;
 use crate::http::session_cookie;
 use crate::ids::AccessKeyId;
-use crate::keys::Verified;
 use crate::oauth::OAuthError;
-use crate::oauth::access_token::{
-    self, AccessTokenFormat, ForWhom, ReadClaims, VerifiedAccessToken,
-};
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::sign_in_method::SignInMethod;
-use crate::secret::Secret;
 use crate::store::access_keys::AccessKey;
-use crate::store::accounts::{Account, TokenAccount};
+use crate::store::accounts::Account;
 use crate::store::sessions::Session;
-use crate::store::{self, accounts, sessions};
+use crate::store::{self, sessions};
 
 /// The authenticated caller of a request.
 #[derive(Debug)]
@@ -39,11 +37,15 @@ pub enum Caller {
     PersonalKey(AccessKey),
     /// A bot's access key.
     BotKey(AccessKey),
+    /// A client with a valid access token that is bound to a key, whose proof was not checked. Never
+    /// authenticates.
+    Unproven,
     /// A valid bearer credential, but the account lost the permission required for its kind:
     /// `USE_PERSONAL_ACCESS_KEYS` or `USE_OAUTH_CLIENTS`.
     NotPermitted(Permission),
-    /// An invalid bearer credential: malformed, unknown, expired or revoked.
-    Refused,
+    /// An invalid credential: malformed, unknown, expired, revoked, or without a valid proof of its key. The
+    /// error is `invalid_token`, `invalid_dpop_proof` or `use_dpop_nonce`.
+    Refused(Box<OAuthError>),
 }
 
 /// The account that decides on an authorization request, and the proof of authentication.
@@ -103,20 +105,51 @@ impl Caller {
     ///
     /// # Errors
     /// If the database is unavailable.
-    pub async fn of(context: &Context, headers: &HeaderMap) -> Result<Self, store::Error> {
-        if context.config.policies.callers.cookie_first
+    pub async fn of(context: &Context, head: RequestHead<'_>) -> Result<Self, store::Error> {
+        Self::find(context, head.headers, Some(head)).await
+    }
+
+    /// Authenticates a request to which no access token gives access, without the check of a proof: a bound
+    /// access token is [`Caller::Unproven`].
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn without_proof(
+        context: &Context,
+        headers: &HeaderMap,
+    ) -> Result<Self, store::Error> {
+        Self::find(context, headers, None).await
+    }
+
+    async fn find(
+        context: &Context,
+        headers: &HeaderMap,
+        head: Option<RequestHead<'_>>,
+    ) -> Result<Self, store::Error> {
+        let policies = context.config.policies;
+        if policies.callers.cookie_first
             && let Some(session) = session_of(context, headers).await?
         {
             return Ok(Self::Session(session));
         }
-        match bearer(context.config.policies.callers.bearer_scheme, headers) {
-            Bearer::None => {}
-            Bearer::Ambiguous => return Ok(Self::Refused),
-            Bearer::Token(token) => return Self::from_bearer(context, &token).await,
+        match authorization(policies, headers) {
+            Authorization::None => {}
+            Authorization::Ambiguous => return Ok(Self::refused(invalid_token())),
+            Authorization::Bearer(token) => {
+                return Self::by_credential(context, Credential::Bearer(&token)).await;
+            }
+            Authorization::Dpop(token) => {
+                let credential = Credential::Dpop(&token, head);
+                return Self::by_credential(context, credential).await;
+            }
         }
         Ok(session_of(context, headers)
             .await?
             .map_or(Self::Guest, Self::Session))
+    }
+
+    fn refused(error: OAuthError) -> Self {
+        Self::Refused(Box::new(error))
     }
 
     /// Converts the caller into the account that decides on an authorization request: by session or
@@ -138,35 +171,46 @@ impl Caller {
                 account: key.account,
                 proof: Proof::AccessKey(key.id),
             })),
-            Self::AccessToken(..) | Self::BotKey(_) | Self::NotPermitted(_) => Err(WrongCredential),
-            Self::Guest | Self::Refused => Ok(None),
+            Self::AccessToken(..) | Self::Unproven | Self::BotKey(_) | Self::NotPermitted(_) => {
+                Err(WrongCredential)
+            }
+            Self::Guest | Self::Refused(_) => Ok(None),
         }
     }
 
-    /// Authenticates a bearer credential: an access token or an access key.
+    /// Authenticates the credential of the header `Authorization`: an access token or an access key. An
+    /// access key is a bearer credential.
     ///
     /// # Errors
     /// If the database is unavailable.
-    pub async fn from_bearer(context: &Context, token: &Secret) -> Result<Self, store::Error> {
-        if access_keys::has_access_key_format(token) {
-            let key = access_keys::verify(context, token).await?;
+    pub async fn by_credential(
+        context: &Context,
+        credential: Credential<'_>,
+    ) -> Result<Self, store::Error> {
+        if let Credential::Bearer(key) = credential
+            && access_keys::has_access_key_format(key)
+        {
+            let key = access_keys::verify(context, key).await?;
             return Ok(match key {
                 Some(key) if key.identifier.starts_with(access_keys::BOT) => Self::BotKey(key),
                 Some(key) if key.account.may_use_access_keys() => Self::PersonalKey(key),
                 Some(_) => Self::NotPermitted(Permission::UsePersonalAccessKeys),
-                None => Self::Refused,
+                None => Self::refused(invalid_token()),
             });
         }
-        Ok(
-            match find_access_token(context, token, ForWhom::Us).await? {
-                Some((token, TokenAccount { account, .. })) if account.may_use_clients() => {
-                    let permissions = account.permissions.limited_to(token.scope.permissions());
-                    Self::AccessToken(account, permissions)
-                }
-                Some(_) => Self::NotPermitted(Permission::UseOauthClients),
-                None => Self::Refused,
-            },
-        )
+        let (token, account) = match accept_access_token(context, credential).await {
+            Ok((token, found)) => (token, found.account),
+            Err(TokenError::Refused(error)) => return Ok(Self::Refused(error)),
+            Err(TokenError::Store(error)) => return Err(error),
+        };
+        if !account.may_use_clients() {
+            return Ok(Self::NotPermitted(Permission::UseOauthClients));
+        }
+        if matches!(credential, Credential::Dpop(_, None)) {
+            return Ok(Self::Unproven);
+        }
+        let permissions = account.permissions.limited_to(token.scope.permissions());
+        Ok(Self::AccessToken(account, permissions))
     }
 }
 
@@ -184,100 +228,6 @@ pub async fn session_of(
 ) -> Result<Option<Session>, store::Error> {
     let tokens = session_cookie::tokens(&context.config, headers);
     sessions::find(&context.db, &tokens, context.clock.now()).await
-}
-
-/// The content of the `Authorization` header.
-pub enum Bearer {
-    /// No header, or a scheme other than Bearer.
-    None,
-    /// A bearer token (RFC 6750 §2.1).
-    Token(Secret),
-    /// Several `Authorization` headers (RFC 6750 §2).
-    Ambiguous,
-}
-
-/// Reads the bearer token of a request.
-#[must_use]
-pub fn bearer(scheme: BearerScheme, headers: &HeaderMap) -> Bearer {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (first, second) = (values.next(), values.next());
-    if second.is_some() {
-        return Bearer::Ambiguous;
-    }
-    let Some((name, token)) = first.and_then(|value| value.to_str().ok()?.split_once(' ')) else {
-        return Bearer::None;
-    };
-    match scheme {
-        BearerScheme::AnyCase if name.eq_ignore_ascii_case("bearer") => {
-            Bearer::Token(Secret::new(token.trim()))
-        }
-        BearerScheme::Exact if name == "Bearer" && !token.starts_with(' ') => {
-            Bearer::Token(Secret::new(token))
-        }
-        _ => Bearer::None,
-    }
-}
-
-/// Verifies an access token (RFC 9068 §4) and loads the account. `None` if the token is malformed,
-/// expired or revoked, the grant is revoked, the client is deleted, or the account is suspended,
-/// deleted or without `USE_OAUTH_CLIENTS`.
-///
-/// # Errors
-/// If the database is unavailable.
-pub async fn verify_access_token(
-    context: &Context,
-    token: &Secret,
-    whom: ForWhom,
-) -> Result<Option<(VerifiedAccessToken, TokenAccount)>, store::Error> {
-    let found = find_access_token(context, token, whom).await?;
-    Ok(found.filter(|(_, found)| found.account.may_use_clients()))
-}
-
-/// [`verify_access_token`] without the check of `USE_OAUTH_CLIENTS`.
-async fn find_access_token(
-    context: &Context,
-    token: &Secret,
-    whom: ForWhom,
-) -> Result<Option<(VerifiedAccessToken, TokenAccount)>, store::Error> {
-    let Some(token) = read_access_token(context, token, whom).await? else {
-        return Ok(None);
-    };
-    let origin = accounts::TokenOrigin {
-        account: &token.account,
-        grant: token.grant.as_ref(),
-        jti: token.jti.as_deref(),
-        client_id: token.client_id.as_deref(),
-        kid: token.kid.as_deref(),
-    };
-    let found = accounts::find_by_token(&context.db, origin, context.clock.now()).await?;
-    Ok(found
-        .filter(|found| !found.account.suspended)
-        .map(|found| (token, found)))
-}
-
-/// Verifies the signature and the claims of an access token (RFC 9068 §4). Does not check revocation or
-/// the account.
-///
-/// # Errors
-/// If the database is unavailable and the keys in memory may be out of date.
-pub async fn read_access_token(
-    context: &Context,
-    token: &Secret,
-    whom: ForWhom,
-) -> Result<Option<VerifiedAccessToken>, store::Error> {
-    let Some(keys) = &context.keys else {
-        return Ok(None);
-    };
-    let format = context.config.policies.tokens.access_token_format;
-    let verified: Option<Verified<ReadClaims>> = match format {
-        AccessTokenFormat::Rfc9068 => keys.verify(access_token::TYPE, token.reveal()).await?,
-        AccessTokenFormat::PlainJwt => keys.verify_any(token.reveal()).await?,
-    };
-    let Some(Verified { claims, kid }) = verified else {
-        return Ok(None);
-    };
-    let token = claims.verify(format, &context.config.issuer(), whom, context.clock.now());
-    Ok(token.map(|token| token.signed_by(kid)))
 }
 
 /// Rejects an account without `USE_OAUTH_CLIENTS` (storyden-contract.md#callers-of-each-operation).

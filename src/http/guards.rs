@@ -7,7 +7,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
+use super::authorization::challenge_scheme;
 use super::caller::{Caller, ResourceOwner, WrongCredential};
+use super::dpop::RequestHead;
 use crate::context::{Context, SharedContext};
 use crate::http::error::ApiError;
 use crate::http::extract::ClientAddress;
@@ -43,7 +45,7 @@ impl FromRequestParts<SharedContext> for Person {
         parts: &mut Parts,
         context: &SharedContext,
     ) -> Result<Self, ApiError> {
-        match Caller::of(context, &parts.headers).await? {
+        match Caller::of(context, RequestHead::of(parts)).await? {
             Caller::Session(session) => {
                 require_own_origin(context, &parts.method, &parts.headers)?;
                 require_not_suspended(&session.account)?;
@@ -55,8 +57,9 @@ impl FromRequestParts<SharedContext> for Person {
             Caller::AccessToken(..)
             | Caller::PersonalKey(_)
             | Caller::BotKey(_)
+            | Caller::Unproven
             | Caller::NotPermitted(_) => Err(wrong_credential()),
-            Caller::Guest | Caller::Refused => Err(ApiError::unauthenticated()),
+            Caller::Guest | Caller::Refused(_) => Err(ApiError::unauthenticated()),
         }
     }
 }
@@ -80,18 +83,18 @@ impl FromRequestParts<SharedContext> for KeyHolder {
         parts: &mut Parts,
         context: &SharedContext,
     ) -> Result<Self, ApiError> {
-        let (account, by_key) = match Caller::of(context, &parts.headers).await? {
+        let (account, by_key) = match Caller::of(context, RequestHead::of(parts)).await? {
             Caller::Session(session) => {
                 require_own_origin(context, &parts.method, &parts.headers)?;
                 (session.account, None)
             }
             Caller::PersonalKey(key) | Caller::BotKey(key) => (key.account, Some(key.id)),
             Caller::NotPermitted(permission) => return Err(not_permitted(permission)),
-            Caller::AccessToken(..) => {
+            Caller::AccessToken(..) | Caller::Unproven => {
                 let detail = "An access token cannot be used here; sign in, or use an access key";
                 return Err(ApiError::forbidden(detail));
             }
-            Caller::Guest | Caller::Refused => return Err(ApiError::unauthenticated()),
+            Caller::Guest | Caller::Refused(_) => return Err(ApiError::unauthenticated()),
         };
         require_not_suspended(&account)?;
         require_permission(account.permissions, Permission::UsePersonalAccessKeys)?;
@@ -119,13 +122,17 @@ impl Actor {
     ///
     /// # Errors
     /// 401 without a valid credential, 403 without the permission or for a suspended account. The
-    /// profile `standards` adds a `WWW-Authenticate` challenge (RFC 6750 §3, RFC 9728 §5.1).
+    /// profile `standards` adds `WWW-Authenticate` challenges (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1).
     async fn with(
         context: &Context,
         parts: &Parts,
         permission: Permission,
     ) -> Result<Self, ApiError> {
-        let (account, permissions) = match Caller::of(context, &parts.headers).await? {
+        let challenged = |problem: ApiError, code| {
+            let scheme = challenge_scheme(context.config.policies, &parts.headers);
+            problem.challenged(context, scheme, code)
+        };
+        let (account, permissions) = match Caller::of(context, RequestHead::of(parts)).await? {
             Caller::Session(session) => {
                 require_own_origin(context, &parts.method, &parts.headers)?;
                 let permissions = session.account.permissions;
@@ -138,17 +145,19 @@ impl Actor {
             }
             Caller::NotPermitted(permission) => {
                 let problem = not_permitted(permission);
-                return Err(problem.challenged(context, Some("insufficient_scope")));
+                return Err(challenged(problem, Some("insufficient_scope")));
             }
-            Caller::Guest => return Err(ApiError::unauthenticated().challenged(context, None)),
-            Caller::Refused => {
-                let problem = ApiError::unauthenticated();
-                return Err(problem.challenged(context, Some("invalid_token")));
+            Caller::Guest | Caller::Unproven => {
+                return Err(challenged(ApiError::unauthenticated(), None));
+            }
+            Caller::Refused(error) => {
+                let code = error.code.as_str();
+                return Err(challenged(ApiError::unauthenticated(), Some(code)));
             }
         };
         require_not_suspended(&account)?;
         require_permission(permissions, permission)
-            .map_err(|problem| problem.challenged(context, Some("insufficient_scope")))?;
+            .map_err(|problem| challenged(problem, Some("insufficient_scope")))?;
         Ok(Self {
             account,
             permissions,

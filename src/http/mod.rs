@@ -2,10 +2,12 @@
 
 pub mod accounts_cookie;
 pub mod admin;
+pub mod authorization;
 pub mod caller;
 pub mod client_members;
 pub mod cookies;
 pub mod device_cookie;
+pub mod dpop;
 pub mod endpoints;
 mod entity_tag;
 pub mod error;

@@ -7,6 +7,7 @@
 //! does not delay other requests. `jsonwebtoken` verifies signatures.
 
 mod assertion_signature;
+mod dpop_proof;
 mod jwt;
 pub mod key_sealer;
 mod key_set;
@@ -28,6 +29,7 @@ pub use assertion_signature::{
     ASSERTION_ALGORITHM_NAMES, AssertionError, check_assertion, check_request_object,
     peek_assertion,
 };
+pub use dpop_proof::{SignedProof, verify_proof};
 pub use key_set::{ConfiguredKeys, KeyStatus};
 pub use public_key::{Jwk, PublicKey};
 pub use server_keys::{KeyEnvironment, Keys, POLL_EVERY, Verified};

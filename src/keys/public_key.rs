@@ -148,17 +148,30 @@ impl PublicKey {
 
     /// Verifies the signature of a token by this key, and with the algorithm of this key only.
     pub(super) fn has_signed(&self, token: &UnverifiedToken<'_>) -> bool {
-        let algorithm = match self.algorithm {
-            SigningAlgorithm::Rs256 => Algorithm::RS256,
-            SigningAlgorithm::Ps256 => Algorithm::PS256,
-            SigningAlgorithm::Es256 => Algorithm::ES256,
-            SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => Algorithm::EdDSA,
-        };
-        let message = token.message.as_bytes();
         token.algorithm == self.algorithm
-            && jsonwebtoken::crypto::verify(token.signature, message, &self.verifier, algorithm)
-                .unwrap_or(false)
+            && verifies(
+                &self.verifier,
+                self.algorithm,
+                token.message,
+                token.signature,
+            )
     }
+}
+
+/// Verifies a signature, in base64url.
+pub(super) fn verifies(
+    key: &DecodingKey,
+    algorithm: SigningAlgorithm,
+    message: &str,
+    signature: &str,
+) -> bool {
+    let algorithm = match algorithm {
+        SigningAlgorithm::Rs256 => Algorithm::RS256,
+        SigningAlgorithm::Ps256 => Algorithm::PS256,
+        SigningAlgorithm::Es256 => Algorithm::ES256,
+        SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => Algorithm::EdDSA,
+    };
+    jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, algorithm).unwrap_or(false)
 }
 
 /// Returns the members that all keys have. The key id is derived from the SHA-256 of the public key, unless

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::dpop::{Confirmation, Thumbprint};
 use super::scope::Scope;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, GrantId};
@@ -48,6 +49,9 @@ pub struct AccessTokenClaims<'a> {
     pub auth_time: Option<i64>,
     /// The client that the token was issued to.
     pub client_id: &'a str,
+    /// The key that the token is bound to (RFC 9449 §6.1); absent in a bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// Expiry, in seconds since 1970.
     pub exp: i64,
     /// The grant behind the token.
@@ -82,6 +86,8 @@ pub struct VerifiedAccessToken {
     pub client_id: Option<String>,
     /// The audience.
     pub audience: Audience,
+    /// The key that the token is bound to (RFC 9449 §6.1); `None` for a bearer token.
+    pub key: Option<Thumbprint>,
     /// Unique id of the token.
     pub jti: Option<String>,
     /// Expiry, in seconds since 1970.
@@ -123,6 +129,8 @@ pub struct ReadClaims {
     client_id: Option<String>,
     #[serde(default)]
     jti: Option<String>,
+    #[serde(default)]
+    cnf: Option<Confirmation>,
 }
 
 /// One audience or several (RFC 7519 §4.1.3).
@@ -200,6 +208,7 @@ impl ReadClaims {
             for_client_itself: self.gty.as_deref() == Some(CLIENT_CREDENTIALS),
             client_id: self.client_id,
             audience: self.aud,
+            key: self.cnf.map(|cnf| cnf.jkt),
             jti: self.jti,
             expires_at: self.exp,
             issued_at: self.iat,

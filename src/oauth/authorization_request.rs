@@ -9,6 +9,7 @@ use serde::Deserialize;
 use time::Duration;
 
 use super::claims_request::ClaimsRequest;
+use super::dpop::{self, Thumbprint};
 use super::error::{ErrorCode, OAuthError};
 use super::pkce::CodeChallenge;
 use super::scope::{Scope, ScopeSyntax};
@@ -34,6 +35,8 @@ pub struct AuthorizationRequest {
     pub response_mode: ResponseMode,
     /// The claims that the client requests one by one.
     pub claims: ClaimsRequest,
+    /// The key that the code is bound to (RFC 9449 §10).
+    pub dpop_jkt: Option<Thumbprint>,
 }
 
 /// The way of an authorization response to the client.
@@ -143,6 +146,7 @@ impl AuthorizationRequest {
             code_challenge,
             response_mode,
             claims: claims_of(parameters)?,
+            dpop_jkt: dpop_jkt_of(get(dpop::PARAMETER))?,
         })
     }
 }
@@ -157,6 +161,19 @@ pub fn claims_of(parameters: &Parameters) -> Result<ClaimsRequest, OAuthError> {
         || Ok(ClaimsRequest::default()),
         |text| ClaimsRequest::parse(text),
     )
+}
+
+/// Parses `dpop_jkt` (RFC 9449 §10).
+fn dpop_jkt_of(given: Option<&str>) -> Result<Option<Thumbprint>, OAuthError> {
+    let parse = |text| {
+        Thumbprint::parse(text).ok_or_else(|| {
+            OAuthError::invalid_request(
+                "dpop_jkt must be the base64url SHA-256 thumbprint of the public key: 43 characters, no \
+                 padding",
+            )
+        })
+    };
+    given.map(parse).transpose()
 }
 
 fn response_mode(given: Option<&str>, redirect_uri: &str) -> Result<ResponseMode, OAuthError> {

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::access_token::Audience;
+use super::numeric_date::{some_whole_seconds, whole_seconds};
 use crate::clock::Timestamp;
 
 /// The only `client_assertion_type` (RFC 7523 §2.2).
@@ -82,23 +83,4 @@ impl Claims {
             expires_at: self.exp + LEEWAY,
         })
     }
-}
-
-/// A `NumericDate`, which may have a fraction (RFC 7519 §2).
-fn whole_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    let number = serde_json::Number::deserialize(deserializer)?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "out-of-range values saturate"
-    )]
-    let seconds = number
-        .as_i64()
-        .or_else(|| number.as_f64().map(|seconds| seconds as i64));
-    seconds.ok_or_else(|| serde::de::Error::custom("no time"))
-}
-
-fn some_whole_seconds<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<i64>, D::Error> {
-    whole_seconds(deserializer).map(Some)
 }

@@ -75,6 +75,8 @@ pub struct ClientDocument {
     pub signed_userinfo: bool,
     /// Metadata about authorization requests.
     pub requests: RequestMetadata,
+    /// True if token requests need a DPoP proof (RFC 9449 §5.2).
+    pub dpop_bound: bool,
     /// Additional display metadata.
     pub about: About,
     /// The parts that were left out, and the reasons.
@@ -152,6 +154,7 @@ pub fn check(
     let post_logout = members.list(&mut rules.faults, "post_logout_redirect_uris")?;
     let post_logout = post_logout.filter(|_| !policy.keys_rejected);
     let post_logout = post_logout.unwrap_or_default();
+    let dpop_bound = members.flag(&mut rules.faults, "dpop_bound_access_tokens")?;
     let name = name(policy, &mut rules.faults, given_name);
     let requests = if policy.keys_rejected {
         RequestMetadata::default()
@@ -170,6 +173,7 @@ pub fn check(
         signed_userinfo: document.get("userinfo_signed_response_alg")
             == Some(&Value::from(SIGNING_ALGORITHM)),
         requests,
+        dpop_bound: dpop_bound == Some(true),
         about,
         warnings: rules.faults.into_warnings(),
     })

@@ -24,6 +24,8 @@ pub enum ErrorCode {
     SlowDown,
     ExpiredToken,
     InvalidToken,
+    InvalidDpopProof,
+    UseDpopNonce,
     InsufficientScope,
     LoginRequired,
     ConsentRequired,
@@ -58,6 +60,8 @@ impl ErrorCode {
             Self::SlowDown => "slow_down",
             Self::ExpiredToken => "expired_token",
             Self::InvalidToken => "invalid_token",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::InsufficientScope => "insufficient_scope",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
@@ -147,6 +151,10 @@ impl OAuthError {
         expired_token => ExpiredToken;
         /// The access token is malformed, expired or revoked (RFC 6750 §3.1).
         invalid_token => InvalidToken;
+        /// The DPoP proof is missing, malformed, or not for this request and key (RFC 9449 §5, §7.1).
+        invalid_dpop_proof => InvalidDpopProof;
+        /// The DPoP proof needs a nonce of this server (RFC 9449 §8).
+        use_dpop_nonce => UseDpopNonce;
         /// The token lacks the required scope (RFC 6750 §3.1).
         insufficient_scope => InsufficientScope;
         /// Sign-in is required, but `prompt=none` was sent (OpenID Connect Core §3.1.2.6).

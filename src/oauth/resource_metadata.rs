@@ -16,6 +16,9 @@ pub struct ResourceMetadata {
     pub authorization_servers: [String; 1],
     /// `header`: tokens come in the `Authorization` header (RFC 6750 §2.1).
     pub bearer_methods_supported: [&'static str; 1],
+    /// Signature algorithms of DPoP proofs (RFC 9449), if the resource accepts access tokens that are bound to a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpop_signing_alg_values_supported: Option<&'static [&'static str]>,
     /// The resource.
     pub resource: String,
     /// The name of the resource.
@@ -34,6 +37,7 @@ impl ResourceMetadata {
         Self {
             authorization_servers: [issuer],
             bearer_methods_supported: ["header"],
+            dpop_signing_alg_values_supported: None,
             resource,
             resource_name: None,
             scopes_supported: None,

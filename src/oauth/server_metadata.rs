@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::authorization_request::ResponseMode;
+use super::dpop;
 use super::grant_type::GrantType;
 use super::request_object;
 use super::scope::Scope;
@@ -94,6 +95,9 @@ pub struct ServerMetadata {
     /// Methods of client authentication at the introspection endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint_auth_methods_supported: Option<&'static [&'static str]>,
+    /// Signature algorithms of DPoP proofs (RFC 9449 §5.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpop_signing_alg_values_supported: Option<&'static [&'static str]>,
     /// True if a client id may be the URL of a client metadata document.
     pub client_id_metadata_document_supported: bool,
     /// True if authorization responses have `iss` (RFC 9207).
@@ -168,6 +172,7 @@ impl ServerMetadata {
             token_endpoint_auth_signing_alg_values_supported: None,
             revocation_endpoint_auth_methods_supported: None,
             introspection_endpoint_auth_methods_supported: None,
+            dpop_signing_alg_values_supported: None,
             client_id_metadata_document_supported: false,
             authorization_response_iss_parameter_supported: Some(true), // RFC 9207 §3
             pushed_authorization_request_endpoint: None,
@@ -222,6 +227,13 @@ impl ServerMetadata {
     #[must_use]
     pub fn with_client_documents(mut self) -> Self {
         self.client_id_metadata_document_supported = true;
+        self
+    }
+
+    /// Adds access tokens that are bound to a key of the client (RFC 9449 §5.1).
+    #[must_use]
+    pub fn with_dpop(mut self) -> Self {
+        self.dpop_signing_alg_values_supported = Some(dpop::ALGORITHM_NAMES);
         self
     }
 

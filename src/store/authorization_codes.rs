@@ -11,6 +11,7 @@ use super::value::{Flag, JsonColumn};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId};
 use crate::oauth::claims_request::GrantedClaims;
+use crate::oauth::dpop::Thumbprint;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::SecretHash;
@@ -48,6 +49,8 @@ pub struct AuthorizationCode {
     pub claims: GrantedClaims,
     /// Resource indicators (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
+    /// The key that the code is bound to (RFC 9449 §10).
+    pub dpop_jkt: Option<Thumbprint>,
     /// True if the authorization request contained `redirect_uri`; the token request must then repeat
     /// the value (RFC 6749 §4.1.3).
     pub redirect_uri_given: bool,
@@ -67,13 +70,14 @@ struct CodeRow {
     granted_claims: Option<JsonColumn<GrantedClaims>>,
     redirect_uri_given: Option<Flag>,
     resources: Option<JsonColumn<Option<Vec<String>>>>,
+    dpop_jkt: Option<String>,
     revoked: Flag,
     approver: ApproverColumns,
 }
 
 row!(CodeRow:
     code_id, code_client_id, redirect_uri, scope, nonce, code_challenge, expires_at, consumed_at,
-    auth_time, sign_in_method, granted_claims, redirect_uri_given, resources, revoked; approver
+    auth_time, sign_in_method, granted_claims, redirect_uri_given, resources, dpop_jkt, revoked; approver
 );
 
 /// Finds a code by hash.
@@ -82,7 +86,7 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
         "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, \
          k.nonce, k.code_challenge, k.expires_at, k.consumed_at, \
          CASE WHEN i.auth_time_unknown THEN NULL ELSE i.auth_time END AS auth_time, \
-         i.sign_in_method, i.granted_claims, i.redirect_uri_given, i.resources, ",
+         i.sign_in_method, i.granted_claims, i.redirect_uri_given, i.resources, i.dpop_jkt, ",
         CODE_ENDED,
         " AS revoked, ",
         REQUEST_APPROVER,
@@ -117,6 +121,7 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
             .and_then(SignInMethod::from_name),
         claims: row.granted_claims.unwrap_or_default().0,
         resources: row.resources.and_then(|list| list.0),
+        dpop_jkt: row.dpop_jkt.map(Thumbprint::stored),
         redirect_uri_given: row.redirect_uri_given.is_none_or(|given| given.0),
     }))
 }

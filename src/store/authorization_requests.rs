@@ -15,6 +15,7 @@ use crate::ids::{
 };
 use crate::oauth::authorization_request::ResponseMode;
 use crate::oauth::claims_request::{GrantedClaims, RequestedClaims};
+use crate::oauth::dpop::Thumbprint;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::scope::Scope;
 use crate::oauth::sign_in_method::SignInMethod;
@@ -152,6 +153,8 @@ pub struct NewRequest {
     pub response_mode: ResponseMode,
     /// The claims that the client requests one by one.
     pub claims: RequestedClaims,
+    /// The key that the code is bound to (RFC 9449 §10).
+    pub dpop_jkt: Option<Thumbprint>,
     /// Scopes that the consent page would show now.
     pub shown_scope: Scope,
     /// Fingerprint of the client that the consent page would show now.
@@ -198,7 +201,8 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
         sql!(
             "INSERT INTO auth_request_details (request_id, auth_time, auth_time_unknown, \
              redirect_uri_given, resources, repeatable, sign_in_method, response_mode, \
-             requested_claims, revocation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, ",
+             requested_claims, dpop_jkt, revocation_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ",
             NEWEST_REVOCATION,
             ")"
         ),
@@ -212,6 +216,7 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
             new.sign_in_method.into(),
             stored_mode(new.response_mode),
             Value::json_unless(new.claims.is_empty(), &new.claims)?,
+            new.dpop_jkt.as_ref().into(),
         ],
     )
     .await?;

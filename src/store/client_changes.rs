@@ -49,17 +49,18 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
         ],
     )
     .await?;
-    let is_protected = client.request_protection != RequestProtection::NONE;
+    let is_protected = client.request_protection != RequestProtection::NONE || client.dpop_bound;
     if !client.pkce_required || client.auth_method.is_some() || is_protected {
         let chosen = client.auth_method.map(|method| method.name().to_owned());
         tx.execute(
-            "INSERT INTO auth_clients (client_id, pkce_exempt, auth_method, request_protection) \
-             VALUES ($1, $2, $3, $4)",
+            "INSERT INTO auth_clients (client_id, pkce_exempt, auth_method, request_protection, dpop_bound) \
+             VALUES ($1, $2, $3, $4, $5)",
             &[
                 (&client.row_id).into(),
                 (!client.pkce_required).into(),
                 chosen.into(),
                 stored_protection(client.request_protection),
+                client.dpop_bound.into(),
             ],
         )
         .await?;
@@ -101,15 +102,16 @@ pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
     }
     let chosen = client.auth_method.map(|method| method.name().to_owned());
     tx.execute(
-        "INSERT INTO auth_clients (client_id, auth_method, pkce_exempt, request_protection) \
-         VALUES ($1, $2, $3, $4) ON CONFLICT (client_id) DO UPDATE SET \
+        "INSERT INTO auth_clients (client_id, auth_method, pkce_exempt, request_protection, dpop_bound) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (client_id) DO UPDATE SET \
          auth_method = excluded.auth_method, pkce_exempt = excluded.pkce_exempt, \
-         request_protection = excluded.request_protection",
+         request_protection = excluded.request_protection, dpop_bound = excluded.dpop_bound",
         &[
             (&client.row_id).into(),
             chosen.into(),
             (!client.pkce_required).into(),
             stored_protection(client.request_protection),
+            client.dpop_bound.into(),
         ],
     )
     .await?;
@@ -140,6 +142,8 @@ pub struct Changes {
     pub pkce_required: Option<bool>,
     /// Protections that every authorization request must have.
     pub request_protection: Option<RequestProtection>,
+    /// True if token requests need a DPoP proof (RFC 9449 §5.2).
+    pub dpop_bound: Option<bool>,
 }
 
 /// Updates a client. False if there is no such client, or its deletion is in progress.
@@ -207,6 +211,14 @@ pub async fn update(
             "INSERT INTO auth_clients (client_id, request_protection) VALUES ($1, $2) \
              ON CONFLICT (client_id) DO UPDATE SET request_protection = excluded.request_protection",
             &[id.into(), stored_protection(protection)],
+        )
+        .await?;
+    }
+    if let Some(bound) = changes.dpop_bound {
+        tx.execute(
+            "INSERT INTO auth_clients (client_id, dpop_bound) VALUES ($1, $2) \
+             ON CONFLICT (client_id) DO UPDATE SET dpop_bound = excluded.dpop_bound",
+            &[id.into(), bound.into()],
         )
         .await?;
     }

@@ -24,6 +24,8 @@ pub(super) const CLIENT_COLUMNS: Sql = Sql::same(
      c.client_secret_hash AS client_secret_hash, c.name AS client_name, \
      c.type AS client_type, EXISTS (SELECT 1 FROM auth_clients y \
          WHERE y.client_id = c.id AND y.pkce_exempt) AS client_pkce_exempt, \
+     EXISTS (SELECT 1 FROM auth_clients y \
+         WHERE y.client_id = c.id AND y.dpop_bound) AS client_dpop_bound, \
      (SELECT y.auth_method FROM auth_clients y WHERE y.client_id = c.id) \
          AS client_auth_method, \
      (SELECT y.old_secret_hash FROM auth_clients y WHERE y.client_id = c.id) \
@@ -52,6 +54,7 @@ pub struct ClientColumns {
     client_name: String,
     client_type: String,
     client_pkce_exempt: Flag,
+    client_dpop_bound: Flag,
     client_auth_method: Option<String>,
     client_old_secret_hash: Option<String>,
     client_old_secret_until: Option<Timestamp>,
@@ -67,7 +70,7 @@ pub struct ClientColumns {
 
 row!(ClientColumns:
     client_row_id, client_client_id, client_secret_hash, client_name, client_type,
-    client_pkce_exempt, client_auth_method, client_old_secret_hash, client_old_secret_until,
+    client_pkce_exempt, client_dpop_bound, client_auth_method, client_old_secret_hash, client_old_secret_until,
     client_request_protection, client_scope_policy, client_redirect_uris, client_allowed_scopes, client_allowed_grants,
     client_owner, client_created_at, client_updated_at
 );
@@ -95,6 +98,8 @@ pub struct Client {
     pub pkce_required: bool,
     /// Protections that every authorization request of the client must have.
     pub request_protection: RequestProtection,
+    /// True if token requests need a DPoP proof (RFC 9449 §5.2).
+    pub dpop_bound: bool,
     /// Scopes that the client may request.
     pub scope: ClientScope,
     /// Registered redirect URIs.
@@ -199,6 +204,7 @@ impl From<ClientColumns> for Client {
                 .map_or(RequestProtection::NONE, |name| {
                     RequestProtection::from_stored_name(&name)
                 }),
+            dpop_bound: row.client_dpop_bound.0,
             scope: ClientScope {
                 policy,
                 allowed: Scope::from_names(row.client_allowed_scopes.iter()),

@@ -16,6 +16,9 @@ pub enum Error {
     /// Compare and set failed: the row has changed since the read. Nothing was written.
     #[error("a concurrent request was first")]
     RaceLost,
+    /// A proof that is valid once was used before. Nothing was written.
+    #[error("the proof was used before")]
+    Replayed,
     /// The writer queue is full.
     #[error("too many writers are waiting")]
     Busy,

@@ -114,6 +114,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0014_pushed_requests.sql"),
         include_str!("../../migrations/postgres/0014_pushed_requests.sql"),
     ),
+    Migration::new(
+        15,
+        "dpop",
+        include_str!("../../migrations/sqlite/0015_dpop.sql"),
+        include_str!("../../migrations/postgres/0015_dpop.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

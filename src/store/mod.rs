@@ -30,6 +30,7 @@ mod delete_by_id;
 pub mod device_authorizations;
 pub mod device_failures;
 pub mod device_list;
+pub mod dpop_proofs;
 mod error;
 pub mod forged_access;
 pub mod index_creation;

@@ -16,6 +16,7 @@ use crate::ids::{
     AccessKeyId, AccountId, AuthorizationCodeId, ClientRowId, GrantId, RefreshTokenId,
 };
 use crate::oauth::claims_request::GrantedClaims;
+use crate::oauth::dpop::Thumbprint;
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::SecretHash;
 
@@ -86,6 +87,8 @@ pub struct Grant {
     pub claims: GrantedClaims,
     /// Resources of the tokens (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
+    /// The key that the refresh token is bound to (RFC 9449 §5).
+    pub dpop_jkt: Option<Thumbprint>,
     /// Creation time.
     pub created_at: Timestamp,
 }
@@ -109,6 +112,7 @@ struct TokenRow {
     grant_sign_in_method: Option<String>,
     grant_claims: Option<JsonColumn<GrantedClaims>>,
     grant_resources: Option<JsonColumn<Option<Vec<String>>>>,
+    grant_dpop_jkt: Option<String>,
     grant_created_at: Option<Timestamp>,
     approver: ApproverColumns,
 }
@@ -117,7 +121,7 @@ row!(TokenRow:
     token_id, token_client_id, scope, created_at, expires_at, revoked_at, successor_id,
     successor_hash, successor_expires_at, successor_revoked_at, grant_id, ended, grant_salt,
     grant_rotated_token_id, grant_auth_time, grant_sign_in_method, grant_claims, grant_resources,
-    grant_created_at; approver
+    grant_dpop_jkt, grant_created_at; approver
 );
 
 impl TokenRow {
@@ -156,6 +160,7 @@ impl TokenRow {
                     .and_then(SignInMethod::from_name),
                 claims: self.grant_claims.unwrap_or_default().0,
                 resources: self.grant_resources.and_then(|list| list.0),
+                dpop_jkt: self.grant_dpop_jkt.map(Thumbprint::stored),
                 created_at: self.grant_created_at.unwrap_or(self.created_at),
             }),
         }
@@ -171,7 +176,7 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
          g.id AS grant_id, g.salt AS grant_salt, \
          g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
          g.sign_in_method AS grant_sign_in_method, g.claims AS grant_claims, \
-         g.resources AS grant_resources, g.created_at AS grant_created_at, t.created_at, ",
+         g.resources AS grant_resources, g.dpop_jkt AS grant_dpop_jkt, g.created_at AS grant_created_at, t.created_at, ",
         REFRESH_TOKEN_ENDED,
         " AS ended, ",
         GRANT_APPROVER,
@@ -210,6 +215,8 @@ pub struct NewGrant {
     pub claims: GrantedClaims,
     /// Resources of the tokens (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
+    /// The key that the refresh token is bound to (RFC 9449 §5).
+    pub dpop_jkt: Option<Thumbprint>,
     /// Creation time.
     pub created_at: Timestamp,
 }
@@ -219,8 +226,8 @@ pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
         sql!(
             "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at, \
-             resources, access_key_id, sign_in_method, claims, revocation_id) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ",
+             resources, access_key_id, sign_in_method, claims, dpop_jkt, revocation_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ",
             NEWEST_REVOCATION,
             ")"
         ),
@@ -235,6 +242,7 @@ pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
             new.access_key.as_ref().into(),
             new.sign_in_method.into(),
             Value::json_unless(new.claims.is_empty(), &new.claims)?,
+            new.dpop_jkt.as_ref().into(),
         ],
     )
     .await?;
@@ -311,6 +319,17 @@ pub async fn lock_for_rotation(
     );
     let parameters = [grant.into(), used.into(), salt.into(), now.into()];
     Ok(tx.execute(SQL, &parameters).await? > 0)
+}
+
+/// Binds the refresh token of a grant to a key, if not bound yet (RFC 9449 §5). The caller has locked the
+/// grant.
+pub async fn bind_grant(tx: &mut Tx, grant: &GrantId, key: &Thumbprint) -> Result<()> {
+    tx.execute(
+        "UPDATE auth_grants SET dpop_jkt = $2 WHERE id = $1 AND dpop_jkt IS NULL",
+        &[grant.into(), Some(key).into()],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Consumes a token (compare and set). Returns false if the token was used or revoked, or the account

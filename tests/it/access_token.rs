@@ -21,7 +21,7 @@ async fn show(server: &Server, token: &str) -> Answer {
 async fn refused(server: &Server, token: &str) {
     let answer = show(server, token).await;
     let answer = answer.expect_error(401, "invalid_token");
-    let challenge = answer.header("www-authenticate");
+    let challenge = answer.challenge();
     assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""));
 }
 

@@ -39,6 +39,7 @@ id = "terminal"
 name = "Terminal"
 type = "public"
 grants = ["device_code", "refresh_token"]
+dpop = true
 "#;
 
 const SECRET: (&str, &str) = (
@@ -120,6 +121,10 @@ both! {
         assert!(!exported.contains(SECRET.1) && !exported.contains("argon2"), "{exported}");
         let file = written(&setup, &exported);
         assert_eq!(changes(&setup, "plan", &file).await, Vec::<String>::new());
+        let without = exported.replace("dpop = true\n", "");
+        let text = run(&setup, &["plan", &written(&setup, &without)]).await;
+        assert!(text.contains("dpop: true -> false"), "{text}");
+        let file = written(&setup, &exported);
         let second = setup.second_community().await;
         let file = written(&second, &exported);
         assert_eq!(changes(&second, "plan", &file).await.len(), 5);

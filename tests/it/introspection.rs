@@ -178,7 +178,7 @@ both! {
             ("x", 401, "invalid_token"),
         ] {
             let answer = introspect_with_bearer(&server, bearer, &strong).await.expect_error(status, code);
-            let challenge = answer.header("www-authenticate");
+            let challenge = answer.challenge();
             assert!(challenge.starts_with("Bearer resource_metadata=\"https://auth.example/.well-known/"), "{challenge}");
             assert!(challenge.contains(&format!("error=\"{code}\"")), "{challenge}");
         }

@@ -81,6 +81,13 @@ both! {
                 "S256"
               ],
               "device_authorization_endpoint": "https://auth.example/api/oauth/device_authorization",
+              "dpop_signing_alg_values_supported": [
+                "ES256",
+                "RS256",
+                "PS256",
+                "EdDSA",
+                "Ed25519"
+              ],
               "end_session_endpoint": "https://auth.example/api/oauth/end_session",
               "grant_types_supported": [
                 "authorization_code",
@@ -250,7 +257,7 @@ both! {
             let expected = format!(
                 "Bearer resource_metadata=\"{issuer}/.well-known/oauth-protected-resource/api\""
             );
-            assert_eq!(app.expect(401).header("www-authenticate"), expected);
+            assert_eq!(app.expect(401).challenge(), expected);
         }
     }
 
@@ -289,6 +296,7 @@ both! {
             "resource": "https://auth.example",
             "authorization_servers": ["https://auth.example"],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256", "RS256", "PS256", "EdDSA", "Ed25519"],
         }));
         let mut api = document(&server, "/.well-known/oauth-protected-resource/api").await;
         assert_eq!(api["scopes_supported"].take().as_array().unwrap().len(), 38);

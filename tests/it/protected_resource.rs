@@ -100,12 +100,12 @@ both! {
         let server = setup.start().await;
         let metadata = "Bearer resource_metadata=\"https://auth.example/.well-known/oauth-protected-resource/api\"";
         let nobody = server.get("/api/oauth/userinfo").await.expect(401);
-        assert_eq!(nobody.header("www-authenticate"), metadata);
+        assert_eq!(nobody.challenge(), metadata);
         let wrong = server.get_with_bearer("/api/oauth/userinfo", "x").await.expect(401);
         let expected = format!(
             "{metadata}, error=\"invalid_token\", error_description=\"The access token is malformed, expired or revoked\""
         );
-        assert_eq!(wrong.header("www-authenticate"), expected);
+        assert_eq!(wrong.challenge(), expected);
     }
 
     /// storyden-contract.md#identity-as-a-client: the client metadata of this community, also while

@@ -6,6 +6,7 @@ use storyden_auth::jobs;
 use storyden_auth::store::apply_revocations;
 use time::Duration;
 
+use crate::support::dpop::ProofKey;
 use crate::support::statements::{Flow, recorded};
 use crate::support::{
     BrowserRequest, Client, GROWING, Member, NewClient, PASSWORD, Server, Setup, both,
@@ -40,6 +41,7 @@ const ROWS: &[&str] = &[
     "INSERT INTO auth_assertions (assertion_hash, expires_at) VALUES ('x', '2026-01-02 00:00:00+00:00')",
     "INSERT INTO auth_device_failures (device_id, failures, expires_at) \
      VALUES ('x', 1, '2026-01-02 00:00:00+00:00')",
+    "INSERT INTO auth_dpop_proofs (proof_hash, expires_at) VALUES ('x', '2026-01-02 00:00:00+00:00')",
     "INSERT INTO auth_revoked_tokens (jti, expires_at) VALUES ('x', '2026-01-02 00:00:00+00:00')",
 ];
 
@@ -168,6 +170,21 @@ async fn protocol(server: &Server, frigg: &Member, app: &Client, service: &Clien
     if let Some(code) = key_code.sent("code") {
         server.exchange(app, &code).await;
     }
+    let proof_key = ProofKey::new();
+    let code = server.code(frigg, app, &[]).await;
+    let bound = server.exchange_with_key(app, &code, &proof_key).await;
+    let token = bound.expect(200).text("refresh_token");
+    let bound = server.refresh_with_key(app, &token, &proof_key).await;
+    let bound = bound.expect(200).text("access_token");
+    server
+        .userinfo_with_key(&bound, &proof_key)
+        .await
+        .expect(200);
+    let unbound = server.tokens(frigg, app, &[]).await.text("refresh_token");
+    server
+        .refresh_with_key(app, &unbound, &proof_key)
+        .await
+        .expect(200);
     server.pending(frigg, app, &[]).await;
     server.code(frigg, app, &[]).await;
     server.tokens(frigg, app, &[]).await;

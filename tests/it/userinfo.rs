@@ -25,7 +25,7 @@ async fn token(server: &Server, member: &Member, scope: &str) -> String {
 #[track_caller]
 fn challenged(answer: Answer, status: u16, code: &str) {
     let answer = answer.expect_error(status, code);
-    let challenge = answer.header("www-authenticate");
+    let challenge = answer.challenge();
     let expected = format!(r#"{CHALLENGE}, error="{code}", error_description=""#);
     assert!(challenge.starts_with(&expected), "{challenge}");
     assert_eq!(answer.header("cache-control"), "no-store");
@@ -131,7 +131,7 @@ both! {
             server.request("GET", PATH).header("cookie", frigg.cookie()),
         ] {
             let answer = server.send(request).await.expect(401);
-            assert_eq!(answer.header("www-authenticate"), CHALLENGE);
+            assert_eq!(answer.challenge(), CHALLENGE);
             assert_eq!(answer.header("cache-control"), "no-store");
         }
     }
@@ -159,7 +159,7 @@ both! {
         assert_eq!(in_form.header("cache-control"), "no-store");
         challenged(server.post_form(PATH, &[("access_token", "x")]).await, 401, "invalid_token");
         let answer = server.post_form(PATH, &[("access_token", "")]).await.expect(401);
-        assert_eq!(answer.header("www-authenticate"), CHALLENGE);
+        assert_eq!(answer.challenge(), CHALLENGE);
         // Only a form has a token (RFC 6750 §2.2); a body of another type is ignored.
         let json = server.request("POST", PATH).json(&json!({ "access_token": token }));
         server.send(json).await.expect(401);
@@ -254,7 +254,7 @@ both! {
         let frigg = server.member("frigg", &[]).await;
         let token = token(&server, &frigg, "openid").await;
         let answer = server.get(&format!("{PATH}?access_token={token}")).await.expect(401);
-        assert_eq!(answer.header("www-authenticate"), CHALLENGE);
+        assert_eq!(answer.challenge(), CHALLENGE);
         server.get_with_bearer(&format!("{PATH}?access_token=other"), &token).await.expect(200);
     }
 

@@ -104,6 +104,40 @@ for (const [title, name, authenticate] of KINDS) {
   });
 }
 
+test('T25: client credentials bound to a key (DPoP)', async () => {
+  const server = await discover();
+  const { client_id, client_secret } = made('service');
+  const client = { client_id };
+  const DPoP = oauth.DPoP(client, await oauth.generateKeyPair('ES256'));
+  const authentication = oauth.ClientSecretBasic(client_secret);
+  const parameters = new URLSearchParams({ scope: 'CREATE_POST' });
+  const request = (options) =>
+    oauth.clientCredentialsGrantRequest(server, client, authentication, parameters, options);
+  const bound = await oauth.processClientCredentialsResponse(
+    server,
+    client,
+    await request({ DPoP, ...loopback }),
+  );
+  assert.equal(bound.token_type, 'dpop');
+  const api = new URL(`${issuer}/api/oauth/userinfo`);
+  const call = (options) =>
+    oauth.protectedResourceRequest(bound.access_token, 'GET', api, undefined, undefined, options);
+  // The token has no scope openid: the proof was accepted. As a bearer token it is rejected.
+  await assert.rejects(call({ DPoP, ...loopback }), (error) => {
+    const challenge = error.cause.find(({ scheme }) => scheme === 'dpop');
+    assert.equal(challenge.parameters.error, 'insufficient_scope');
+    return true;
+  });
+  await assert.rejects(call(loopback), (error) => {
+    assert.deepEqual(
+      error.cause.map(({ scheme }) => scheme),
+      ['bearer', 'dpop'],
+    );
+    assert.equal(error.cause[0].parameters.error, 'invalid_token');
+    return true;
+  });
+});
+
 test('T25: both metadata documents are accepted and agree', async () => {
   const [openid, plain] = await Promise.all([discover('oidc'), discover('oauth2')]);
   for (const [member, value] of Object.entries(plain)) {

@@ -115,6 +115,29 @@ test('T25: tokens have the requested resource as audience, also after a refresh'
   }
 });
 
+for (const alg of ['ES256', 'RS256', 'PS256', 'Ed25519']) {
+  test(`T25: tokens bound to a key (DPoP) with ${alg}`, async () => {
+    const config = await discover(made('public'));
+    assert.ok(config.serverMetadata().dpop_signing_alg_values_supported.includes(alg));
+    const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair(alg));
+    const person = new Person('frigg');
+    const { url, checks } = await begin(config, { dpop_jkt: await DPoP.calculateThumbprint() });
+    const back = await person.approve(url);
+    const tokens = await client.authorizationCodeGrant(config, back, checks, undefined, { DPoP });
+    assert.equal(tokens.token_type, 'dpop');
+    const { id } = person.account;
+    const info = await client.fetchUserInfo(config, tokens.access_token, id, { DPoP });
+    assert.equal(info.preferred_username, 'frigg');
+    const refresh = tokens.refresh_token;
+    const refused = { name: 'ResponseBodyError', error: 'invalid_grant' };
+    await assert.rejects(client.refreshTokenGrant(config, refresh), refused);
+    const renewed = await client.refreshTokenGrant(config, refresh, undefined, { DPoP });
+    assert.equal(renewed.token_type, 'dpop');
+    await client.fetchUserInfo(config, renewed.access_token, id, { DPoP });
+    await assert.rejects(client.fetchUserInfo(config, renewed.access_token, id));
+  });
+}
+
 test('T25: an unknown resource is invalid_target', async () => {
   const config = await discover(made('public'));
   const person = new Person('frigg');

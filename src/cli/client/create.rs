@@ -63,6 +63,9 @@ pub(in crate::cli) struct Create {
     /// Sign userinfo responses (RS256, media type application/jwt).
     #[arg(long)]
     signed_userinfo: bool,
+    /// Require a DPoP proof in every token request, for tokens that are bound to a key of the application.
+    #[arg(long)]
+    dpop: bool,
     /// Grant all permissions of the approving account, beyond --scope.
     #[arg(long)]
     inherit: bool,
@@ -148,6 +151,7 @@ impl Create {
                 pushed: self.require_pushed_requests,
                 ..RequestProtection::NONE
             },
+            dpop_bound: self.dpop,
             scope,
             redirect_uris: without_repeats(self.redirect_uris),
             redirect_uris_omitted: false,

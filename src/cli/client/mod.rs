@@ -118,6 +118,7 @@ pub(super) struct Shown {
     pkce_required: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     require_pushed_authorization_requests: Option<bool>,
+    dpop_bound_access_tokens: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     post_logout_redirect_uris: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +153,7 @@ impl Shown {
             redirect_uris: client.redirect_uris,
             pkce_required: client.pkce_required || client.kind == ClientType::Public,
             require_pushed_authorization_requests: client.request_protection.pushed.then_some(true),
+            dpop_bound_access_tokens: client.dpop_bound,
             post_logout_redirect_uris: Vec::new(),
             userinfo_signed_response_alg: None,
             owner,
@@ -194,6 +196,14 @@ impl Shown {
                 self.require_pushed_authorization_requests
                     .map_or("", |_| "required")
                     .to_owned(),
+            ),
+            (
+                "DPoP",
+                if self.dpop_bound_access_tokens {
+                    "required".to_owned()
+                } else {
+                    "optional".to_owned()
+                },
             ),
             (
                 "after signing out",

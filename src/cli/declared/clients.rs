@@ -55,6 +55,7 @@ async fn wanted(
         name: arguments::name(&declared.name).map_err(because)?,
         kind,
         pkce_required: !declared.without_pkce,
+        dpop_bound: declared.dpop,
         scope: scope(declared, stored)?,
         redirect_uris,
         redirect_uris_omitted: false,
@@ -161,6 +162,7 @@ fn created(
         redirect_uris: Vec::new(),
         grants: Vec::new(),
         pkce_required: true,
+        dpop_bound: false,
         ..client.clone()
     };
     let mut lines = vec![format!("type: {}", client.kind.name())];
@@ -266,6 +268,7 @@ fn changes(before: &Client, after: &Client) -> Changes {
         scope_policy: (before.scope.policy != after.scope.policy).then_some(after.scope.policy),
         secret_hash: None,
         pkce_required: (before.pkce_required != after.pkce_required).then_some(after.pkce_required),
+        dpop_bound: (before.dpop_bound != after.dpop_bound).then_some(after.dpop_bound),
     }
 }
 
@@ -316,6 +319,10 @@ fn differences(
     if changes.pkce_required.is_some() {
         let exempt = |client: &Client| (!client.pkce_required).to_string();
         line("without_pkce", &exempt(before), &exempt(after));
+    }
+    if changes.dpop_bound.is_some() {
+        let bound = |client: &Client| client.dpop_bound.to_string();
+        line("dpop", &bound(before), &bound(after));
     }
     let (old, new) = (
         &old_details.post_logout_redirect_uris,

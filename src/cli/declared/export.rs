@@ -82,6 +82,7 @@ fn of_client(client: Client, details: Details, owners: &[Owner]) -> DeclaredClie
         inherit: client.scope.policy == ScopePolicy::Inherit,
         post_logout_redirect_uris: details.post_logout_redirect_uris,
         signed_userinfo: details.signed_userinfo,
+        dpop: client.dpop_bound,
         without_pkce: client.kind == ClientType::Confidential && !client.pkce_required,
         secret: None,
         id: client.client_id,

@@ -84,6 +84,9 @@ pub(super) struct DeclaredClient {
     pub(super) post_logout_redirect_uris: Vec<String>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) signed_userinfo: bool,
+    /// True if token requests need a DPoP proof.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) dpop: bool,
     /// True if the client is exempt from PKCE.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) without_pkce: bool,

@@ -201,6 +201,7 @@ fn public(now: Timestamp) -> Client {
         auth_method: None,
         pkce_required: true,
         request_protection: RequestProtection::NONE,
+        dpop_bound: false,
         scope: scope(),
         redirect_uris: vec![
             "http://127.0.0.1/callback".to_owned(),

@@ -243,6 +243,7 @@ fn client_of(
         // an administrator may have exempted a client that authenticates with a key
         pkce_required: before.is_none_or(|one| one.pkce_required),
         request_protection: document.requests.protection(),
+        dpop_bound: document.dpop_bound,
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed: document.allowed.clone(),

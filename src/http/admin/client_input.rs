@@ -36,6 +36,10 @@ pub struct CreateClient {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) client_secret_hash: Option<Secret>,
+    /// True if token requests need a DPoP proof (RFC 9449 §5.2); false if absent.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) dpop_bound_access_tokens: Option<Value>,
     /// Name shown on the consent page.
     pub(super) name: String,
     /// False exempts a confidential client from PKCE; true if absent.
@@ -72,6 +76,10 @@ pub struct UpdateClient {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) client_secret_hash: Option<Secret>,
+    /// True if token requests need a DPoP proof (RFC 9449 §5.2).
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) dpop_bound_access_tokens: Option<Value>,
     /// Name shown on the consent page.
     #[serde(default, deserialize_with = "given")]
     pub(super) name: Option<String>,
@@ -271,6 +279,22 @@ pub(super) fn pkce_required(
         _ => "pkce_required must be true or false",
     };
     Err(ApiError::invalid(detail))
+}
+
+/// Reads `dpop_bound_access_tokens`: `None` if absent. With [`ClientInput::AsSent`] the member is unknown, and
+/// ignored.
+pub(super) fn dpop_bound(
+    input: ClientInput,
+    given: Option<&Value>,
+) -> Result<Option<bool>, ApiError> {
+    match given {
+        None => Ok(None),
+        _ if input == ClientInput::AsSent => Ok(None),
+        Some(Value::Bool(bound)) => Ok(Some(*bound)),
+        Some(_) => Err(ApiError::invalid(
+            "dpop_bound_access_tokens must be true or false",
+        )),
+    }
 }
 
 /// Checks an imported hash of a client secret.

@@ -155,6 +155,7 @@ async fn checked(
     let kind = new.kind.0;
     let schemes = context.config.private_use_schemes();
     let pkce_required = client_input::pkce_required(input, kind, new.pkce_required.as_ref())?;
+    let dpop_bound = client_input::dpop_bound(input, new.dpop_bound_access_tokens.as_ref())?;
     let mut client = Client {
         row_id: ClientRowId::generate(now),
         client_id: client_input::client_id(input, new.client_id)?,
@@ -169,6 +170,7 @@ async fn checked(
                 .unwrap_or_default(),
             ..RequestProtection::NONE
         },
+        dpop_bound: dpop_bound.unwrap_or(false),
         scope: ClientScope {
             policy: new
                 .scope_policy
@@ -316,6 +318,7 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
             pushed,
             ..client.request_protection
         }),
+        dpop_bound: client_input::dpop_bound(input, sent.dpop_bound_access_tokens.as_ref())?,
     };
     if changes.allowed_grants.is_some() || changes.redirect_uris.is_some() {
         let grants = changes.allowed_grants.as_ref().unwrap_or(&client.grants);

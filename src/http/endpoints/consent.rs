@@ -91,7 +91,7 @@ pub(super) async fn require_decider(
     headers: &HeaderMap,
     accepts: Accepts,
 ) -> Result<ResourceOwner, ConsentError> {
-    let caller = Caller::of(context, headers).await?;
+    let caller = Caller::without_proof(context, headers).await?;
     if let (Accepts::Session, Caller::PersonalKey(_)) = (accepts, &caller) {
         return Err(wrong_credential().into());
     }

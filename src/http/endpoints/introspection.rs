@@ -6,15 +6,19 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::{TokenInquiry, challenge_bearer, refuse_client, require_enabled};
+use super::{TokenInquiry, challenge_token, refuse_client, require_enabled};
 use crate::clients;
 use crate::context::{Context, SharedContext};
-use crate::http::caller::{Bearer, Caller, bearer, verify_access_token};
+use crate::http::authorization::{
+    Authorization, Credential, authorization, challenge_scheme, invalid_token, verify_access_token,
+};
+use crate::http::caller::Caller;
 use crate::http::error::OAuthErrorBody;
 use crate::http::error::responses;
 use crate::http::extract::ClientAddress;
 use crate::ids::AccountId;
 use crate::oauth::access_token::{Audience, ForWhom, VerifiedAccessToken};
+use crate::oauth::dpop::{Confirmation, token_type};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::Permission;
 use crate::oauth::scope::Scope;
@@ -51,6 +55,9 @@ pub struct Active {
     /// The audience of an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<Audience>,
+    /// The key that the token is bound to (RFC 9449 §6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
     /// The client of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
@@ -69,7 +76,7 @@ pub struct Active {
     scope: String,
     /// The account that the token acts for.
     sub: AccountId,
-    /// `Bearer`, for an access token.
+    /// Type of an access token: `Bearer`, or `DPoP` if the token is bound to a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
     /// The handle of the account.
@@ -123,12 +130,14 @@ pub async fn introspect(
     address: ClientAddress,
     request: Request,
 ) -> Response {
+    let scheme = challenge_scheme(context.config.policies, request.headers());
     match answer(&context, address, request).await {
         Ok(introspection) => Json(introspection).into_response(),
         Err(error) => match error.code {
-            ErrorCode::InvalidToken | ErrorCode::InsufficientScope => {
-                challenge_bearer(&context, error)
-            }
+            ErrorCode::InvalidToken
+            | ErrorCode::InvalidDpopProof
+            | ErrorCode::UseDpopNonce
+            | ErrorCode::InsufficientScope => challenge_token(&context, scheme, error),
             // RFC 7662 §2.3: 401 for every authentication method
             ErrorCode::InvalidClient => refuse_client(&context, error.challenged()),
             _ => refuse_client(&context, error),
@@ -164,13 +173,18 @@ async fn answer(
 /// are a client's.
 async fn requester(context: &Context, inquiry: &TokenInquiry) -> Result<Requester, OAuthError> {
     let form = &inquiry.form;
-    let scheme = context.config.policies.callers.bearer_scheme;
-    if let Bearer::Token(token) = bearer(scheme, &inquiry.headers) {
+    let authorization = authorization(context.config.policies, &inquiry.headers);
+    let credential = match &authorization {
+        Authorization::Bearer(token) => Some(Credential::Bearer(token)),
+        Authorization::Dpop(token) => Some(Credential::Dpop(token, Some(inquiry.head()))),
+        Authorization::None | Authorization::Ambiguous => None,
+    };
+    if let Some(credential) = credential {
         if form.get("client_id").is_some() || form.get("client_secret").is_some() {
-            let two = "a bearer token and client credentials; send one of them";
+            let two = "an access token and client credentials; send one of them";
             return Err(OAuthError::invalid_request(two));
         }
-        let (account, permissions) = match Caller::from_bearer(context, &token).await? {
+        let (account, permissions) = match Caller::by_credential(context, credential).await? {
             Caller::AccessToken(account, permissions) => (account, permissions),
             Caller::PersonalKey(key) | Caller::BotKey(key) => {
                 let permissions = key.account.permissions;
@@ -182,10 +196,8 @@ async fn requester(context: &Context, inquiry: &TokenInquiry) -> Result<Requeste
                     permission.name()
                 )));
             }
-            Caller::Session(_) | Caller::Guest | Caller::Refused => {
-                let description = "The bearer token is malformed, expired or revoked";
-                return Err(OAuthError::invalid_token(description));
-            }
+            Caller::Refused(error) => return Err(*error),
+            Caller::Session(_) | Caller::Guest | Caller::Unproven => return Err(invalid_token()),
         };
         if account.suspended || !permissions.permits(Permission::Administrator) {
             let description = "This needs the permission ADMINISTRATOR, or a client's credentials";
@@ -231,6 +243,10 @@ async fn of_refresh_token(
     Ok(Some(Active {
         is_good: true,
         aud: None,
+        cnf: token
+            .grant
+            .and_then(|grant| grant.dpop_jkt)
+            .map(|jkt| Confirmation { jkt }),
         client_id: Some(client.client_id),
         exp: Some(token.expires_at.unix_seconds()),
         iat: None,
@@ -272,6 +288,8 @@ async fn of_access_token(
     Ok(Some(Active {
         is_good: true,
         aud: Some(token.audience),
+        token_type: Some(token_type(token.key.as_ref())),
+        cnf: token.key.map(|jkt| Confirmation { jkt }),
         client_id: token.client_id,
         exp: token.expires_at,
         iat: token.issued_at,
@@ -279,7 +297,6 @@ async fn of_access_token(
         jti: token.jti,
         scope: scope.to_string(),
         sub: account.id,
-        token_type: Some("Bearer"),
         username: account.handle,
     }))
 }

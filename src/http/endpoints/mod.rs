@@ -20,13 +20,15 @@ pub mod well_known;
 
 use axum::extract::Request;
 use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::clients::{self, Credentials};
 use crate::context::Context;
+use crate::http::dpop::RequestHead;
 use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, credentials, read_form};
-use crate::oauth::OAuthError;
+use crate::oauth::dpop::AuthScheme;
+use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::Secret;
 use crate::store::clients::Client;
 
@@ -52,6 +54,7 @@ fn refuse_client(context: &Context, error: OAuthError) -> Response {
 
 /// A request about a token (RFC 7009 §2.1, RFC 7662 §2.1): the form and the client's credentials.
 struct TokenInquiry {
+    path: String,
     headers: HeaderMap,
     form: Decoded,
     address: ClientAddress,
@@ -67,14 +70,25 @@ impl TokenInquiry {
         address: ClientAddress,
         request: Request,
     ) -> Result<Self, OAuthError> {
+        let path = request.uri().path().to_owned();
         let headers = request.headers().clone();
         let syntax = context.config.policies.requests.form_syntax;
         let form = read_form(syntax, request, TOKEN_PARAMETERS).await?;
         Ok(Self {
+            path,
             headers,
             form,
             address,
         })
+    }
+
+    /// Returns the parts of the request that a DPoP proof is checked against.
+    fn head(&self) -> RequestHead<'_> {
+        RequestHead {
+            method: &Method::POST,
+            path: &self.path,
+            headers: &self.headers,
+        }
     }
 
     /// Authenticates the client (RFC 6749 §3.2.1).
@@ -107,24 +121,49 @@ pub fn over_budget(wait: u64) -> Response {
     OAuthError::limited(OVER_BUDGET, wait).into_response()
 }
 
-/// Converts a bearer token error to a response with a `Bearer` challenge (RFC 6750 §3.1).
+/// Converts the error of a registration access token to a response with a `Bearer` challenge (RFC 6750 §3.1).
 fn challenge_bearer(context: &Context, error: OAuthError) -> Response {
     let (code, description) = (error.code.as_str(), error.description.clone());
-    let response = error.into_response();
+    let mut response = error.into_response();
+    let challenge = context.config.bearer_challenge(Some((code, &description)));
+    if !response.status().is_server_error()
+        && let Ok(challenge) = HeaderValue::try_from(challenge)
+    {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// Converts the error of an access token in this scheme to a response with challenges (RFC 6750 §3.1, RFC
+/// 9449 §7.1).
+fn challenge_token(context: &Context, scheme: AuthScheme, error: OAuthError) -> Response {
+    let (code, description) = (error.code, error.description.clone());
+    let mut response = error.into_response();
     if response.status().is_server_error() {
         return response;
     }
-    with_challenge(context, response, Some((code, &description)))
+    if matches!(code, ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce) {
+        *response.status_mut() = StatusCode::UNAUTHORIZED; // 400 at the token endpoint
+    }
+    with_challenges(
+        context,
+        response,
+        scheme,
+        Some((code.as_str(), &description)),
+    )
 }
 
-/// Adds a `Bearer` challenge to a response (RFC 6750 §3, RFC 9728 §5.1).
-fn with_challenge(
+/// Adds challenges for an access token to a response (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1).
+fn with_challenges(
     context: &Context,
     mut response: Response,
+    scheme: AuthScheme,
     error: Option<(&str, &str)>,
 ) -> Response {
-    if let Ok(challenge) = HeaderValue::from_str(&context.config.bearer_challenge(error)) {
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    for challenge in context.config.challenges(scheme, error) {
+        if let Ok(challenge) = HeaderValue::try_from(challenge) {
+            response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+        }
     }
     response
 }

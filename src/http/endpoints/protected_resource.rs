@@ -8,6 +8,7 @@ use super::well_known::{Document, require_enabled};
 use crate::context::{Context, SharedContext};
 use crate::http::error::{ApiError, Kind, responses};
 use crate::http::extract::ClientAddress;
+use crate::oauth::dpop;
 use crate::oauth::resource_metadata::ResourceMetadata;
 use crate::oauth::scope::Scope;
 use crate::resources;
@@ -114,6 +115,10 @@ fn resource(context: &Context, path: &str) -> ResourceMetadata {
     };
     let mut metadata = ResourceMetadata::new(issuer, resource);
     metadata.scopes_supported = has_scopes.then(Scope::all);
+    // A Storyden's MCP endpoint is served by the Storyden, which knows no DPoP.
+    let is_ours = matches!(path, "" | "api");
+    metadata.dpop_signing_alg_values_supported =
+        (is_ours && context.config.supports_dpop()).then_some(dpop::ALGORITHM_NAMES);
     metadata
 }
 

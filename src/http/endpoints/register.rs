@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::clients::registration::{self, ClientInformation, Registrant};
 use crate::context::{Context, SharedContext};
-use crate::http::caller::{Bearer, bearer};
+use crate::http::authorization::{Authorization, authorization};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, JsonBody, read_json};
@@ -79,9 +79,9 @@ async fn answer(
     request: Request,
 ) -> Result<ClientInformation, RegistrationError> {
     let policies = context.config.policies;
-    let token = match bearer(policies.callers.bearer_scheme, request.headers()) {
-        Bearer::Token(token) => Some(token),
-        Bearer::None | Bearer::Ambiguous => None,
+    let token = match authorization(policies, request.headers()) {
+        Authorization::Bearer(token) => Some(token),
+        Authorization::None | Authorization::Dpop(_) | Authorization::Ambiguous => None,
     };
     let registrant = Registrant::new(context, address, token.as_ref());
     let asked = if policies.registration_endpoint.malformed_is_problem {

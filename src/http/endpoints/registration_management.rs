@@ -10,7 +10,7 @@ use super::{challenge_bearer, register, require_enabled};
 use crate::clients::management::{self, Registration};
 use crate::clients::registration::ClientInformation;
 use crate::context::{Context, SharedContext};
-use crate::http::caller::{Bearer, bearer};
+use crate::http::authorization::{Authorization, authorization};
 use crate::http::error::OAuthErrorBody;
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, read_json};
@@ -150,14 +150,14 @@ async fn open(
     headers: &HeaderMap,
 ) -> Result<(Registration, Secret), OAuthError> {
     require_enabled(context)?;
-    match bearer(context.config.policies.callers.bearer_scheme, headers) {
-        Bearer::Token(token) => {
+    match authorization(context.config.policies, headers) {
+        Authorization::Bearer(token) => {
             let registration = management::open(context, client_id, &token).await?;
             Ok((registration, token))
         }
-        Bearer::None | Bearer::Ambiguous => Err(OAuthError::invalid_token(
-            "A registration access token is needed, as a bearer",
-        )),
+        Authorization::None | Authorization::Dpop(_) | Authorization::Ambiguous => Err(
+            OAuthError::invalid_token("A registration access token is needed, as a bearer"),
+        ),
     }
 }
 

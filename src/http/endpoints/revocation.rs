@@ -7,7 +7,7 @@ use time::Duration;
 
 use super::{TokenInquiry, refuse_client, require_enabled};
 use crate::context::{Context, SharedContext};
-use crate::http::caller::read_access_token;
+use crate::http::authorization::read_access_token;
 use crate::http::error::responses;
 use crate::http::extract::ClientAddress;
 use crate::ids::GrantId;

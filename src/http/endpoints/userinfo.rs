@@ -1,29 +1,34 @@
 //! The userinfo endpoint, `GET` and `POST /api/oauth/userinfo` (OpenID Connect Core §5.3).
 //!
 //! 1. Read the access token: in the header or, of a `POST`, in the form (RFC 6750 §2.1 and §2.2).
-//! 2. Verify the token, and require the scope `openid`.
+//! 2. Verify the token with the proof of its key, if bound (RFC 9449 §7), and require the scope `openid`.
 //! 3. Collect the claims that the scope releases, and the claims that the client requested one by one
 //!    (§5.5).
 //! 4. Respond with JSON or, for a client with `userinfo_signed_response_alg`, with a signed JWT (§5.3.2).
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::{challenge_bearer, with_challenge};
+use super::{challenge_token, with_challenges};
 use utoipa::{IntoResponses, ToResponse};
 
 use crate::accounts::{access_keys, person_claims};
 use crate::context::{Context, SharedContext};
-use crate::http::caller::{Bearer, bearer, verify_access_token};
+use crate::http::authorization::{
+    Authorization, Credential, accept_access_token, authorization, challenge_scheme, invalid_token,
+};
+use crate::http::dpop::RequestHead;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{is_form, read_form};
 use crate::ids::AccountId;
-use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
+use crate::oauth::access_token::VerifiedAccessToken;
 use crate::oauth::id_token::{ClaimPlace, ClaimPolicy, PersonClaims, SignedUserinfo};
 use crate::oauth::scope::ScopeName;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
@@ -57,13 +62,13 @@ pub enum BearerErrors {
     #[response(status = 401)]
     Unauthorized(#[to_response] EitherUnauthorized),
     /// A token without the scope `openid`
-    #[response(status = 403, headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3)")))]
+    #[response(status = 403, headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3), or DPoP challenge (RFC 9449 §7.1)")))]
     InsufficientScope(OAuthErrorBody),
 }
 
 /// No access token, or one that is no longer good
 #[derive(Debug, ToResponse)]
-#[response(headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3)")))]
+#[response(headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3) and DPoP challenge (RFC 9449 §7.1)"), ("DPoP-Nonce" = String, description = "Nonce for the next DPoP proof, if the server requires nonces (RFC 9449 §9)")))]
 pub enum EitherUnauthorized {
     /// A problem.
     Problem(#[content("application/problem+json")] Problem),
@@ -116,6 +121,11 @@ pub async fn userinfo_by_post(context: State<SharedContext>, request: Request) -
 
 async fn respond(State(context): State<SharedContext>, request: Request) -> Response {
     let policy = context.config.policies.userinfo;
+    let scheme = challenge_scheme(context.config.policies, request.headers());
+    let unauthenticated = || {
+        let response = ApiError::unauthenticated().into_response();
+        with_challenges(&context, response, scheme, None)
+    };
     match answer(&context, request).await {
         Ok(response) => response,
         Err(Some(error))
@@ -125,31 +135,31 @@ async fn respond(State(context): State<SharedContext>, request: Request) -> Resp
         }
         // Storyden answers an invalid token like a missing token.
         Err(Some(error)) if policy.errors_are_problems && !error.status().is_server_error() => {
-            with_challenge(&context, ApiError::unauthenticated().into_response(), None)
+            unauthenticated()
         }
         // RFC 6750 §3.1: no error code if the request has no token
-        Err(None) => with_challenge(&context, ApiError::unauthenticated().into_response(), None),
-        Err(Some(error)) => challenge_bearer(&context, error),
+        Err(None) => unauthenticated(),
+        Err(Some(error)) => challenge_token(&context, scheme, error),
     }
 }
 
 /// Returns the response; `None` as the error if the request has no token.
 async fn answer(context: &Context, request: Request) -> Result<Response, Option<OAuthError>> {
-    let token = read_token(context, request).await?.ok_or(None)?;
+    let (parts, body) = request.into_parts();
+    let token = read_token(context, &parts, body).await?.ok_or(None)?;
     if context.config.policies.userinfo.errors_are_problems
-        && is_access_key(context, &token).await?
+        && is_access_key(context, token.secret()).await?
     {
         // storyden-contract.md#callers-of-each-operation: a valid credential of the wrong kind
         let description = "An access key cannot be used here";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }
-    let verified = verify_access_token(context, &token, ForWhom::Us)
-        .await
-        .map_err(OAuthError::from)?;
-    let Some((token, found)) = verified else {
-        let description = "The access token is malformed, expired or revoked";
-        return Err(Some(OAuthError::invalid_token(description)));
-    };
+    let credential = token.credential(RequestHead::of(&parts));
+    let accepted = accept_access_token(context, credential).await;
+    let (token, found) = accepted.map_err(OAuthError::from)?;
+    if !found.account.may_use_clients() {
+        return Err(Some(invalid_token()));
+    }
     let policy = context.config.policies.userinfo;
     if !token.scope.contains(ScopeName::Openid) && !policy.openid_optional {
         let description = "The access token has no scope openid";
@@ -158,11 +168,37 @@ async fn answer(context: &Context, request: Request) -> Result<Response, Option<
     Ok(claims_of(context, token, found).await?)
 }
 
+/// The access token of a request.
+enum PresentedToken {
+    Bearer(Secret),
+    Dpop(Secret),
+}
+
+impl PresentedToken {
+    fn secret(&self) -> &Secret {
+        match self {
+            Self::Bearer(token) | Self::Dpop(token) => token,
+        }
+    }
+
+    fn credential<'a>(&'a self, head: RequestHead<'a>) -> Credential<'a> {
+        match self {
+            Self::Bearer(token) => Credential::Bearer(token),
+            Self::Dpop(token) => Credential::Dpop(token, Some(head)),
+        }
+    }
+}
+
 /// Reads the access token of a request: in the header or in the form, by one method only (RFC 6750 §2).
-async fn read_token(context: &Context, request: Request) -> Result<Option<Secret>, OAuthError> {
+async fn read_token(
+    context: &Context,
+    parts: &Parts,
+    body: Body,
+) -> Result<Option<PresentedToken>, OAuthError> {
     let policies = context.config.policies;
-    let in_header = bearer(policies.callers.bearer_scheme, request.headers());
-    let in_form = if has_form(request.method(), request.headers()) {
+    let in_header = authorization(policies, &parts.headers);
+    let in_form = if has_form(&parts.method, &parts.headers) {
+        let request = Request::from_parts(parts.clone(), body);
         let syntax = policies.requests.form_syntax;
         let form = read_form(syntax, request, &["access_token"]).await?;
         form.get("access_token").map(Secret::new)
@@ -170,13 +206,14 @@ async fn read_token(context: &Context, request: Request) -> Result<Option<Secret
         None
     };
     match (in_header, in_form) {
-        (Bearer::Token(token), None) => Ok(Some(token)),
-        (Bearer::None, in_form) => Ok(in_form),
-        (Bearer::Ambiguous, _) => {
+        (Authorization::Bearer(token), None) => Ok(Some(PresentedToken::Bearer(token))),
+        (Authorization::Dpop(token), None) => Ok(Some(PresentedToken::Dpop(token))),
+        (Authorization::None, in_form) => Ok(in_form.map(PresentedToken::Bearer)),
+        (Authorization::Ambiguous, _) => {
             let description = "more than one Authorization header";
             Err(OAuthError::invalid_request(description))
         }
-        (Bearer::Token(_), Some(_)) => {
+        (Authorization::Bearer(_) | Authorization::Dpop(_), Some(_)) => {
             let description = "the access token must be in the Authorization header or in the form";
             Err(OAuthError::invalid_request(description))
         }

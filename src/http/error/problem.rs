@@ -15,6 +15,7 @@ use crate::compat::{Challenges, RemoteFailureStatus};
 use crate::context::Context;
 use crate::keys::sealer;
 use crate::oauth::client_rules::ClientRuleError;
+use crate::oauth::dpop::AuthScheme;
 use crate::trace_id::trace_id;
 use crate::{passwords, remote, resources, store};
 
@@ -131,7 +132,7 @@ pub struct ApiError {
     code: Option<&'static str>,
     suggested: Option<&'static str>,
     retry_after: Option<u32>,
-    challenge: Option<Box<str>>,
+    challenges: Vec<String>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -146,7 +147,7 @@ impl ApiError {
             code: None,
             suggested: None,
             retry_after: None,
-            challenge: None,
+            challenges: Vec::new(),
             cause: None,
         }
     }
@@ -203,16 +204,19 @@ impl ApiError {
         }
     }
 
-    /// Adds a bearer challenge (`WWW-Authenticate`), with the error code of a rejected token (RFC 6750
-    /// §3, RFC 9728 §5.1). No challenge with [`Challenges::UserinfoOnly`]
+    /// Adds challenges (`WWW-Authenticate`), with the error code of a token that was rejected in this scheme
+    /// (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1). No challenge with [`Challenges::UserinfoOnly`]
     /// (storyden-contract.md#headers-and-limits).
     #[must_use]
-    pub fn challenged(mut self, context: &Context, error: Option<&'static str>) -> Self {
+    pub fn challenged(
+        mut self,
+        context: &Context,
+        scheme: AuthScheme,
+        error: Option<&'static str>,
+    ) -> Self {
         if context.config.policies.responses.challenges == Challenges::All {
-            let challenge = context
-                .config
-                .bearer_challenge(error.map(|code| (code, "")));
-            self.challenge = Some(challenge.into());
+            let error = error.map(|code| (code, ""));
+            self.challenges = context.config.challenges(scheme, error);
         }
         self
     }
@@ -336,10 +340,10 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if let Some(challenge) = self.challenge
-            && let Ok(challenge) = HeaderValue::from_str(&challenge)
-        {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        for challenge in self.challenges {
+            if let Ok(challenge) = HeaderValue::try_from(challenge) {
+                headers.append(WWW_AUTHENTICATE, challenge);
+            }
         }
         response
     }

@@ -173,6 +173,7 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
                 .unwrap_or_default(),
             ..RequestProtection::NONE
         },
+        dpop_bound: false,
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed,

@@ -340,10 +340,11 @@ pub async fn sign_out(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
     require_own_origin(&context, &Method::POST, &headers)?;
-    let caller = Caller::of(&context, &headers).await?;
+    let caller = Caller::without_proof(&context, &headers).await?;
     if let Caller::PersonalKey(_)
     | Caller::BotKey(_)
     | Caller::AccessToken(..)
+    | Caller::Unproven
     | Caller::NotPermitted(_) = caller
     {
         return Err(ApiError::forbidden("This credential has no session to end"));

@@ -18,6 +18,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use crate::compat::Cors;
 use crate::config::Config;
 use crate::context::{Context, SharedContext};
+use crate::http::dpop::DPOP_NONCE;
 
 /// Time for which a browser may cache a preflight response.
 const MAX_AGE: Duration = Duration::from_mins(5);
@@ -32,9 +33,10 @@ const METHODS: [Method; 6] = [
     Method::OPTIONS,
 ];
 
-/// Response headers that pages of other origins may read: authentication errors and retry times.
-const EXPOSED_HERE: [HeaderName; 5] = [
+/// Response headers that pages of other origins may read: authentication errors, nonces and retry times.
+const EXPOSED_HERE: [HeaderName; 6] = [
     WWW_AUTHENTICATE,
+    DPOP_NONCE,
     RETRY_AFTER,
     HeaderName::from_static("x-ratelimit-limit"),
     HeaderName::from_static("x-ratelimit-remaining"),

@@ -34,6 +34,7 @@ use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
     refresh_tokens, remote, resources, revocation,
 };
+use crate::http::dpop;
 use crate::http::endpoints::authorize::{
     choice, consent, decision, form_post, pending_client, push,
 };
@@ -178,6 +179,7 @@ fn protocol(config: &Config) -> Documented {
         .layer(from_fn(refuse_head))
         .layer(from_fn(protocol_deadline))
         .layer(CatchPanicLayer::custom(protocol_panicked))
+        .layer(from_fn(dpop::add_nonce))
         .layer(SetResponseHeaderLayer::overriding(
             CACHE_CONTROL,
             no_store(),
@@ -300,6 +302,7 @@ fn for_own_origins(routes: Documented, config: &Config) -> Documented {
 fn uncached(routes: Documented) -> Documented {
     routes
         .layer(from_fn(refuse_head))
+        .layer(from_fn(dpop::add_nonce))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 

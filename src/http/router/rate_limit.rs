@@ -68,8 +68,8 @@ fn cost(context: &Context, method: &Method, path: &str) -> u64 {
 }
 
 async fn is_guest(context: &Context, headers: HeaderMap) -> bool {
-    let caller = Caller::of(context, &headers).await;
-    matches!(caller, Ok(Caller::Guest | Caller::Refused))
+    let caller = Caller::without_proof(context, &headers).await;
+    matches!(caller, Ok(Caller::Guest | Caller::Refused(_)))
 }
 
 /// Builds the 429 response: plain text, or an OAuth error for the protocol's paths and a problem for all

@@ -40,7 +40,7 @@ pub struct RegistrationPolicy {
     pub faults_rejected: bool,
     /// True if `null` has the wrong type for every member. If false, `null` counts as absent.
     pub null_rejected: bool,
-    /// True if keys, post-logout redirect URIs, contacts and software ids are ignored.
+    /// True if keys, post-logout redirect URIs, contacts, software ids and DPoP are ignored.
     pub basic_members_only: bool,
     /// True if the device grant is rejected.
     pub device_grant_rejected: bool,
@@ -108,6 +108,9 @@ pub struct RequestedMetadata {
     /// `RS256`, for signed userinfo responses. Other algorithms are not registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     userinfo_signed_response_alg: Option<String>,
+    /// True if the client always sends DPoP proofs: token requests without a proof are then rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_bound_access_tokens: Option<bool>,
     /// False if the client cannot use PKCE; only for clients with a secret, and only if the operator
     /// allows that for registrations.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,6 +187,8 @@ pub struct ClientMetadata {
     pub allowed: Scope,
     /// True if userinfo responses are signed.
     pub signed_userinfo: bool,
+    /// True if token requests need a DPoP proof (RFC 9449 §5.2).
+    pub dpop_bound: bool,
     /// The client's choice about PKCE, if any.
     pub pkce_required: Option<bool>,
     /// Metadata about authorization requests.
@@ -253,6 +258,7 @@ impl RequestedMetadata {
             jwks_uri: None,
             scope: members.text(&mut faults, "scope")?,
             userinfo_signed_response_alg: None,
+            dpop_bound_access_tokens: None,
             pkce_required: None,
             requests: RequestMetadata::default(),
             about: members.about(&mut faults, !policy.basic_members_only)?,
@@ -265,6 +271,8 @@ impl RequestedMetadata {
             asked.jwks_uri = members.text(&mut faults, "jwks_uri")?;
             asked.userinfo_signed_response_alg =
                 members.text(&mut faults, "userinfo_signed_response_alg")?;
+            asked.dpop_bound_access_tokens =
+                members.flag(&mut faults, "dpop_bound_access_tokens")?;
             asked.pkce_required = members.flag(&mut faults, "pkce_required")?;
             asked.requests = RequestMetadata::read(members, &mut faults)?;
         }
@@ -323,6 +331,7 @@ impl RequestedMetadata {
             // RFC 7591 §3.2.1: the server may register less, and the response tells so
             signed_userinfo: self.userinfo_signed_response_alg.as_deref()
                 == Some(SIGNING_ALGORITHM),
+            dpop_bound: self.dpop_bound_access_tokens == Some(true),
             pkce_required: self.pkce_required,
             requests,
             about,
@@ -515,6 +524,7 @@ mod tests {
             ("scope", json!(["openid"])),
             ("jwks_uri", json!(7)),
             ("pkce_required", json!("no")),
+            ("dpop_bound_access_tokens", json!("yes")),
         ] {
             let document = json!({ "redirect_uris": [uri], member: value });
             let metadata = register(STANDARDS, &document).unwrap();

@@ -161,6 +161,21 @@ pub(super) const CLIENT_ASSERTIONS: Step = Step::due(
     ))],
 );
 
+pub(super) const DPOP_PROOFS: Step = Step::due(
+    "DPoP proofs",
+    Duration::ZERO,
+    search!(
+        "SELECT x.proof_hash AS id, ",
+        DUE,
+        " FROM auth_dpop_proofs x ",
+        EXPIRED
+    ),
+    &[Delete::Ids(sql!(
+        "DELETE FROM auth_dpop_proofs WHERE proof_hash IN ",
+        IDS
+    ))],
+);
+
 pub(super) const REMOTE_FLOWS: Step = Step::due(
     "remote authorization flows",
     Duration::days(1),

@@ -18,6 +18,7 @@ pub(super) const STEPS: &[Step] = &[
     expired::REVOKED_ACCESS_TOKENS,
     expired::DEVICE_FAILURES,
     expired::CLIENT_ASSERTIONS,
+    expired::DPOP_PROOFS,
     expired::REMOTE_FLOWS,
     expired::SESSIONS,
     grants::GRANTS_WITHOUT_TOKENS,

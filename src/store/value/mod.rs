@@ -157,3 +157,9 @@ impl From<Option<crate::oauth::sign_in_method::SignInMethod>> for Value {
         Self::Text(method.map(|method| method.name().to_owned()))
     }
 }
+
+impl From<Option<&crate::oauth::dpop::Thumbprint>> for Value {
+    fn from(key: Option<&crate::oauth::dpop::Thumbprint>) -> Self {
+        Self::Text(key.map(|key| key.as_str().to_owned()))
+    }
+}

@@ -131,6 +131,7 @@ impl Server {
             auth_method: new.auth_method,
             pkce_required: new.pkce_required,
             request_protection: new.request_protection,
+            dpop_bound: false,
             scope: ClientScope {
                 policy,
                 allowed: Scope::stored(new.scope),

@@ -39,6 +39,7 @@ pub(crate) const GROWING: &[&str] = &[
     "auth_consents",
     "auth_device_failures",
     "auth_device_origins",
+    "auth_dpop_proofs",
     "auth_grants",
     "auth_pending_requests",
     "auth_pushed_requests",

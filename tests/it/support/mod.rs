@@ -8,6 +8,7 @@ mod client_key;
 mod cookie_jar;
 mod database;
 mod device;
+pub(crate) mod dpop;
 pub(crate) mod forgery;
 mod in_progress_flows;
 mod issued;

@@ -221,7 +221,7 @@ async fn begin(
 ) -> Result<Response, AuthorizeError> {
     let sent = Sent::read(context, decoded)?;
     // An invalid credential is reported after the errors of step 1.
-    let owner = resource_owner(Caller::of(context, browser.headers).await?);
+    let owner = resource_owner(Caller::without_proof(context, browser.headers).await?);
     let requester = browser.requester(&owner);
     let (resolution, pending) = match sent {
         Sent::Parameters(parameters) => {
@@ -273,7 +273,7 @@ async fn keep_form(
     browser: Browser<'_>,
 ) -> Result<Response, OAuthError> {
     let sent = Sent::read(context, form)?;
-    let owner = resource_owner(Caller::of(context, browser.headers).await?);
+    let owner = resource_owner(Caller::without_proof(context, browser.headers).await?);
     let requester = browser.requester(&owner);
     let resolution = match sent {
         Sent::Parameters(parameters) => {

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::http::endpoints::require_enabled;
 use crate::http::extract::{Decoded, decode};
 use crate::oauth::OAuthError;
+use crate::oauth::dpop;
 use crate::secret::Secret;
 
 /// The error description of a request without `client_id`.
@@ -60,6 +61,7 @@ pub(super) const KNOWN: &[&str] = &[
     "request_uri",
     "registration",
     "resource",
+    dpop::PARAMETER,
     REQUEST_ID,
 ];
 
@@ -106,6 +108,8 @@ pub struct AuthorizeParameters {
     pub request: Option<String>,
     /// The `request_uri` of a pushed request (RFC 9126). Replaces all other parameters except `client_id`.
     pub request_uri: Option<String>,
+    /// SHA-256 thumbprint of the public key whose DPoP proof the token request will have (RFC 9449 §10).
+    pub dpop_jkt: Option<String>,
     /// The id of a pending request. Resumes that request and replaces all other parameters.
     pub request_id: Option<String>,
 }

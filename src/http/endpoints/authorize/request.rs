@@ -299,6 +299,7 @@ impl ResolvedRequest {
             code_challenge: parsed.code_challenge,
             response_mode: parsed.response_mode,
             claims: parsed.claims.person,
+            dpop_jkt: parsed.dpop_jkt,
             resources: None,
             repeatable: false,
             auth_time: owner.auth_time(),

@@ -49,7 +49,7 @@ pub(super) async fn authorize(
     headers: &HeaderMap,
 ) -> Response {
     // 1. credential type and suspension
-    let caller = match Caller::of(context, headers).await {
+    let caller = match Caller::without_proof(context, headers).await {
         Ok(caller) => caller,
         Err(error) => return respond_without_redirect(error.into(), headers),
     };
@@ -165,6 +165,7 @@ async fn store(
         code_challenge: CodeChallenge::stored(challenge.to_owned()),
         response_mode: ResponseMode::Query,
         claims: ClaimsRequest::default(),
+        dpop_jkt: None,
     };
     let new = NewRequest {
         scope: scope.to_owned(), // as received

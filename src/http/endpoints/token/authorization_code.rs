@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use time::Duration;
 
 use super::issue::{Issue, TokenResponse, first_refresh_token};
+use super::proof::{fits_key, refresh_key, spend};
 use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
 use crate::compat::CodeReplay;
 use crate::context::Context;
+use crate::dpop::Proof;
 use crate::ids::{AuthorizationCodeId, GrantId};
 use crate::oauth::OAuthError;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
@@ -22,6 +24,7 @@ use crate::store::access_keys;
 use crate::store::audit::{Entry, Event};
 use crate::store::authorization_codes::{self, AuthorizationCode};
 use crate::store::clients::{self, Client};
+use crate::store::dpop_proofs::UsedProof;
 use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
@@ -43,6 +46,8 @@ pub(super) struct Exchange<'a> {
     pub code_verifier: Option<&'a Secret>,
     /// The requested resource, if the access token shall have a narrower audience than the grant.
     pub resource: Option<&'a str>,
+    /// The DPoP proof (RFC 9449 §5).
+    pub proof: Option<&'a Proof>,
     /// Address of the client, for the audit event.
     pub address: IpAddr,
 }
@@ -90,6 +95,12 @@ impl Exchange<'_> {
                 Err(wait) => refused.retry_after(wait.0),
             }
         })?;
+        // RFC 9449 §10: a stolen code is useless without the key. The code stays valid, as for a wrong client.
+        if !fits_key(code.dpop_jkt.as_ref(), self.proof) {
+            return Err(OAuthError::invalid_grant(
+                "The code is bound to a key by dpop_jkt; send a DPoP proof of this key",
+            ));
+        }
         if let Some(consumed_at) = code.consumed_at {
             if now - consumed_at >= DUPLICATE_WINDOW
                 && context.config.policies.token_endpoint.code_replay == CodeReplay::RevokesGrant
@@ -183,6 +194,7 @@ impl Exchange<'_> {
             sign_in_method: code.sign_in_method,
             claims: &code.claims,
             resources: target.resources.as_deref(),
+            key: self.proof.map(|proof| &proof.key),
         };
         let tokens = issue.sign(context, now).await?;
         let refresh = first_refresh_token(context, &issue, &granted, now);
@@ -198,10 +210,12 @@ impl Exchange<'_> {
                 sign_in_method: code.sign_in_method,
                 claims: code.claims,
                 resources: code.resources,
+                dpop_jkt: refresh_key(self.client, self.proof),
                 created_at: now,
             },
             code: code.id,
             token,
+            proof: self.proof.map(|proof| proof.used.clone()),
         };
         let commit = context
             .db
@@ -231,10 +245,12 @@ struct Redemption {
     code: AuthorizationCodeId,
     grant: NewGrant,
     token: Option<NewToken>,
+    proof: Option<UsedProof>,
 }
 
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        spend(tx, self.proof.as_ref()).await?;
         clients::hold(tx, &self.grant.client, &self.grant.account).await?;
         if let Some(key) = &self.grant.access_key
             && !access_keys::lock_live(tx, key, self.grant.created_at).await?

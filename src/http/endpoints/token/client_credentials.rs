@@ -1,10 +1,11 @@
 //! The client credentials grant (RFC 6749 §4.4): a client acts with the permissions of its owner.
 
-use super::ATTEMPTS;
 use super::errors::scope_refused;
 use super::issue::{Issue, TokenResponse};
+use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
 use crate::context::Context;
+use crate::dpop::Proof;
 use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::claims_request::GrantedClaims;
@@ -13,10 +14,11 @@ use crate::resources::{self, Target};
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
+use crate::store::dpop_proofs;
 use crate::store::own_grants;
 
 /// Loads, checks and signs. All tokens of a client share one grant, made with the first token. No
-/// refresh token (§4.4.3).
+/// refresh token (§4.4.3). A token with a DPoP proof is bound to the key (RFC 9449 §5).
 ///
 /// # Errors
 /// `unauthorized_client` without an owner, `invalid_scope` for a scope beyond the client's,
@@ -26,6 +28,7 @@ pub(super) async fn answer(
     client: &Client,
     requested: Option<&Scope>,
     resource: Option<&str>,
+    proof: Option<&Proof>,
 ) -> Result<TokenResponse, OAuthError> {
     let now = context.clock.now();
     let (owner, grant) = owner_and_grant(context, client, now).await?;
@@ -53,8 +56,17 @@ pub(super) async fn answer(
         sign_in_method: None,
         claims: &GrantedClaims::default(),
         resources: target.resources.as_deref(),
+        key: proof.map(|proof| &proof.key),
     };
-    issue.sign(context, now).await
+    let tokens = issue.sign(context, now).await?;
+    if let Some(proof) = proof {
+        // The only grant without a transaction of its own.
+        let spent = context.db.write(proof.used.clone(), |tx, used| {
+            Box::pin(dpop_proofs::spend(tx, used))
+        });
+        committed(spent.await)?;
+    }
+    Ok(tokens)
 }
 
 /// Finds the owner of a client, not suspended, and the grant of the client's own tokens.

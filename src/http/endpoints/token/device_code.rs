@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::issue::{Issue, TokenResponse, first_refresh_token};
+use super::proof::{refresh_key, spend};
 use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
 use crate::context::Context;
+use crate::dpop::Proof;
 use crate::ids::{DeviceAuthorizationId, GrantId};
 use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::device_grant::DeviceState;
@@ -19,10 +21,24 @@ use crate::store;
 use crate::store::accounts::Account;
 use crate::store::clients::{self, Client};
 use crate::store::device_authorizations;
+use crate::store::dpop_proofs::UsedProof;
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
 /// Time for a poll. Less than the time for a request, after which the answer is a 503.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// An exchange of a device code for tokens, by an authenticated client.
+#[derive(Debug)]
+pub(super) struct DeviceExchange<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// The device code.
+    pub device_code: &'a Secret,
+    /// The requested resource.
+    pub resource: Option<&'a str>,
+    /// The DPoP proof (RFC 9449 §5).
+    pub proof: Option<&'a Proof>,
+}
 
 /// Answers a poll. An overload, and a database that does not answer in time, is `slow_down`.
 ///
@@ -30,11 +46,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// The codes of RFC 8628 §3.5.
 pub(super) async fn answer(
     context: &Context,
-    client: &Client,
-    device_code: &Secret,
-    resource: Option<&str>,
+    request: DeviceExchange<'_>,
 ) -> Result<TokenResponse, OAuthError> {
-    let answer = poll(context, client, device_code, resource);
+    let answer = poll(context, &request);
     tokio::time::timeout(DEADLINE, answer)
         .await
         .unwrap_or_else(|_| Err(OAuthError::temporarily_unavailable("The database is slow")))
@@ -44,10 +58,9 @@ pub(super) async fn answer(
 /// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
 async fn poll(
     context: &Context,
-    client: &Client,
-    device_code: &Secret,
-    resource: Option<&str>,
+    request: &DeviceExchange<'_>,
 ) -> Result<TokenResponse, OAuthError> {
+    let (client, device_code) = (request.client, request.device_code);
     if client.kind == ClientType::Confidential {
         let description = "Client is not authorized for device_code grant";
         return Err(OAuthError::unauthorized_client(description));
@@ -56,7 +69,7 @@ async fn poll(
     for _ in 0..ATTEMPTS {
         let now = context.clock.now();
         let device = decide(context, client, device_code, now).await?;
-        match redeem(context, client, &device, resource, now).await {
+        match redeem(context, request, &device, now).await {
             Ok(Some(tokens)) => return Ok(tokens),
             Ok(None) => {}
             Err(error) => {
@@ -164,15 +177,15 @@ async fn decide(
 /// first.
 async fn redeem(
     context: &Context,
-    client: &Client,
+    request: &DeviceExchange<'_>,
     device: &ApprovedDevice,
-    resource: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<TokenResponse>, OAuthError> {
+    let (client, proof) = (request.client, request.proof);
     let (account, granted) = (&device.account, Scope::stored(&device.scope));
     let held = resources::held(context, account, &granted).await?;
     let scope = client.scope.still_granted(&granted, &held);
-    let target = Target::within(context, None, resource, &scope).await?;
+    let target = Target::within(context, None, request.resource, &scope).await?;
     let grant = GrantId::generate(now);
     let issue = Issue {
         client,
@@ -185,6 +198,7 @@ async fn redeem(
         sign_in_method: None,
         claims: &GrantedClaims::default(),
         resources: target.resources.as_deref(),
+        key: proof.map(|proof| &proof.key),
     };
     let tokens = issue.sign(context, now).await?;
     let (secret, token) = first_refresh_token(context, &issue, &granted, now).unzip();
@@ -200,9 +214,11 @@ async fn redeem(
             sign_in_method: None,
             claims: GrantedClaims::default(),
             resources: None,
+            dpop_jkt: refresh_key(client, proof),
             created_at: now,
         },
         token,
+        proof: proof.map(|proof| proof.used.clone()),
     };
     let commit = context
         .db
@@ -215,10 +231,12 @@ struct Redemption {
     device: DeviceAuthorizationId,
     grant: NewGrant,
     token: Option<NewToken>,
+    proof: Option<UsedProof>,
 }
 
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        spend(tx, self.proof.as_ref()).await?;
         clients::hold(tx, &self.grant.client, &self.grant.account).await?;
         if !device_authorizations::consume(tx, &self.device, self.grant.created_at).await? {
             return Err(store::Error::RaceLost);

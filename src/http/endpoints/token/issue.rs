@@ -12,6 +12,7 @@ use crate::ids::{GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{self, AccessTokenClaims};
 use crate::oauth::claims_request::GrantedClaims;
+use crate::oauth::dpop::{Confirmation, Thumbprint, token_type};
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::id_token::{ClaimPlace, IdTokenClaims, PersonClaims};
 use crate::oauth::scope::{Scope, ScopeName};
@@ -38,7 +39,7 @@ pub(super) struct TokenResponse {
     refresh_token: Option<String>,
     /// Granted scopes, separated by spaces; may be less than requested.
     scope: String,
-    /// `Bearer`.
+    /// `Bearer`, or `DPoP` if the access token is bound to the key of a DPoP proof (RFC 9449 §5).
     token_type: &'static str,
 }
 
@@ -74,6 +75,8 @@ pub(super) struct Issue<'a> {
     pub claims: &'a GrantedClaims,
     /// The resources that the access token is for (RFC 8707); `None` for the community's own API.
     pub resources: Option<&'a [String]>,
+    /// The key that the access token is bound to (RFC 9449 §5).
+    pub key: Option<&'a Thumbprint>,
 }
 
 impl Issue<'_> {
@@ -103,6 +106,7 @@ impl Issue<'_> {
             acr,
             aud: context.resources.audience(self.resources),
             client_id: &self.client.client_id,
+            cnf: self.key.cloned().map(|jkt| Confirmation { jkt }),
             exp,
             auth_time: self.auth_time.map(Timestamp::unix_seconds),
             gid: self.grant,
@@ -141,7 +145,7 @@ impl Issue<'_> {
             id_token,
             refresh_token: None,
             scope: self.scope.to_string(),
-            token_type: "Bearer",
+            token_type: token_type(self.key),
         })
     }
 

@@ -9,18 +9,21 @@ mod client_credentials;
 mod device_code;
 pub(super) mod errors;
 mod issue;
+mod proof;
 mod refresh_token;
 
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse as _, Response};
 
 use super::{OVER_BUDGET, over_budget, refuse_client};
 use crate::clients;
 use crate::compat::{Policies, TwoMethods};
 use crate::context::{Context, SharedContext};
+use crate::dpop::{self, Proof};
+use crate::http::dpop::RequestHead;
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
 use crate::oauth::grant_type::GrantType;
@@ -182,6 +185,7 @@ pub struct TokenForm {
     operation_id = "OAuthToken",
     tag = "auth",
     security((), ("client" = [])),
+    params(("DPoP" = Option<String>, Header, description = "A DPoP proof: the access token is then bound to the key of the proof (RFC 9449 §5)")),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Token response", body = issue::TokenResponse),
@@ -196,6 +200,7 @@ pub async fn token(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
+    let path = request.uri().path().to_owned();
     let form = read_form(context.config.policies.requests.form_syntax, request, KNOWN).await;
     let grant_type = form.as_ref().ok().and_then(|form| form.get("grant_type"));
     let grant = grant_type.and_then(GrantType::from_wire_name);
@@ -203,7 +208,14 @@ pub async fn token(
         return *response;
     }
     let outcome = match form {
-        Ok(form) => answer(&context, &headers, &form, address).await,
+        Ok(form) => {
+            let head = RequestHead {
+                method: &Method::POST,
+                path: &path,
+                headers: &headers,
+            };
+            answer(&context, head, &form, address).await
+        }
         Err(error) => Err(error),
     };
     let outcome = match outcome {
@@ -276,11 +288,11 @@ fn count(
 
 async fn answer(
     context: &Context,
-    headers: &HeaderMap,
+    head: RequestHead<'_>,
     form: &Decoded,
     ClientAddress(address): ClientAddress,
 ) -> Result<issue::TokenResponse, OAuthError> {
-    let policy = context.config.policies.client_authentication;
+    let (policy, headers) = (context.config.policies.client_authentication, head.headers);
     if policy.two_methods == TwoMethods::InvalidClient {
         refuse_two_methods(policy, headers, form)?;
     }
@@ -295,6 +307,18 @@ async fn answer(
     let grant = GrantType::from_wire_name(grant)
         .ok_or_else(|| errors::unsupported(&context.config, grant))?;
     let (client, request) = authenticate_and_parse(context, headers, form, grant, address).await?;
+    let proof = proof::proof_of(context, &client, head).await?;
+    redeem(context, &client, request, proof.as_ref(), address).await
+}
+
+/// Answers an authenticated request.
+async fn redeem(
+    context: &Context,
+    client: &Client,
+    request: TokenRequest,
+    proof: Option<&Proof>,
+    address: IpAddr,
+) -> Result<issue::TokenResponse, OAuthError> {
     match request {
         TokenRequest::AuthorizationCode {
             code,
@@ -303,11 +327,12 @@ async fn answer(
             resource,
         } => {
             let exchange = authorization_code::Exchange {
-                client: &client,
+                client,
                 code: &code,
                 redirect_uri: redirect_uri.as_deref(),
                 code_verifier: code_verifier.as_ref(),
                 resource: resource.as_deref(),
+                proof,
                 address,
             };
             exchange.answer(context).await
@@ -319,21 +344,31 @@ async fn answer(
         } => {
             let refresh = refresh_token::Refresh {
                 context,
-                client: &client,
+                client,
                 presented: &refresh_token,
                 requested: scope.as_ref(),
                 resource: resource.as_deref(),
+                proof,
                 address,
             };
             refresh.answer().await
         }
         TokenRequest::ClientCredentials { scope, resource } => {
-            client_credentials::answer(context, &client, scope.as_ref(), resource.as_deref()).await
+            let resource = resource.as_deref();
+            client_credentials::answer(context, client, scope.as_ref(), resource, proof).await
         }
         TokenRequest::DeviceCode {
             device_code,
             resource,
-        } => device_code::answer(context, &client, &device_code, resource.as_deref()).await,
+        } => {
+            let request = device_code::DeviceExchange {
+                client,
+                device_code: &device_code,
+                resource: resource.as_deref(),
+                proof,
+            };
+            device_code::answer(context, request).await
+        }
     }
 }
 
@@ -366,6 +401,7 @@ fn committed(outcome: store::Result<()>) -> Result<bool, OAuthError> {
     match outcome {
         Ok(()) => Ok(true),
         Err(store::Error::RaceLost) => Ok(false),
+        Err(store::Error::Replayed) => Err(dpop::replayed()),
         // the client or the account was deleted meanwhile
         Err(store::Error::Gone) => Err(OAuthError::invalid_client("Client not found")),
         Err(error) => Err(error.into()),

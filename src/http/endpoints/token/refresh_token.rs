@@ -2,7 +2,8 @@
 //!
 //! A token is used once. The successor is derived from the token, so that a client that lost the
 //! response gets the same successor again within the reuse window. Later reuse counts as theft and
-//! revokes the token family.
+//! revokes the token family. The token of a public client may be bound to a key (RFC 9449 §5): then a DPoP proof
+//! of the key belongs to each use.
 
 use std::net::IpAddr;
 
@@ -10,12 +11,15 @@ use time::Duration;
 
 use super::errors::scope_refused;
 use super::issue::{Issue, TokenResponse};
+use super::proof::{fits_key, refresh_key, spend};
 use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
 use crate::context::Context;
+use crate::dpop::Proof;
 use crate::ids::{GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
 use crate::oauth::claims_request::GrantedClaims;
+use crate::oauth::dpop::Thumbprint;
 use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
 use crate::oauth::scope::Scope;
 use crate::resources::{self, Target};
@@ -23,6 +27,7 @@ use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::{self, Client};
+use crate::store::dpop_proofs::UsedProof;
 use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken, Successor};
 
@@ -81,6 +86,8 @@ pub(super) struct Refresh<'a> {
     pub requested: Option<&'a Scope>,
     /// The requested resource, if the access token shall have a narrower audience than the grant.
     pub resource: Option<&'a str>,
+    /// The DPoP proof (RFC 9449 §5).
+    pub proof: Option<&'a Proof>,
     /// Address of the client, for audit events.
     pub address: IpAddr,
 }
@@ -111,9 +118,16 @@ impl Refresh<'_> {
                 drop(turn);
             }
             let tokens = match state {
+                // A thief without the key must not be able to end the grant.
+                RefreshState::Live if !self.has_key_of(&token) => return Err(wrong_key()),
                 RefreshState::Live => self.rotate(token, now).await?,
-                RefreshState::Repeat(rotation) => Some(self.repeat(&token, rotation, now).await?),
-                RefreshState::Reused => return Err(self.end_family(&token, now).await?),
+                RefreshState::Repeat(rotation) if self.has_key_of(&token) => {
+                    Some(self.repeat(&token, rotation, now).await?)
+                }
+                // A repeat without the key is not a repeat of the client that used the token.
+                RefreshState::Repeat(_) | RefreshState::Reused => {
+                    return Err(self.end_family(&token, now).await?);
+                }
                 RefreshState::Expired => {
                     return Err(invalid_refresh_token(context, TokenFault::Expired));
                 }
@@ -126,6 +140,12 @@ impl Refresh<'_> {
             }
         }
         Err(OAuthError::invalid_grant(INVALID)) // concurrent uses kept changing the token
+    }
+
+    /// True if the token is bound to no key, or the request has a proof of the key.
+    fn has_key_of(&self, token: &RefreshToken) -> bool {
+        let grant = token.grant.as_ref();
+        fits_key(grant.and_then(|grant| grant.dpop_jkt.as_ref()), self.proof)
     }
 
     /// Builds an audit event about a token.
@@ -177,6 +197,7 @@ impl Refresh<'_> {
             sign_in_method: stored.and_then(|grant| grant.sign_in_method),
             claims: stored.map_or(&no_claims, |grant| &grant.claims),
             resources: target.resources.as_deref(),
+            key: self.proof.map(|proof| &proof.key),
         };
         issue.sign(self.context, now).await
     }
@@ -196,6 +217,7 @@ impl Refresh<'_> {
             None => (GrantId::generate(now), true),
         };
         let tokens = self.sign(&token, &grant, now).await?;
+        let key = refresh_key(self.client, self.proof);
         let started_at = token.grant.as_ref().map_or(now, |grant| grant.created_at);
         let rotation = Rotation {
             used: token.id,
@@ -209,8 +231,11 @@ impl Refresh<'_> {
                 sign_in_method: None,
                 claims: GrantedClaims::default(),
                 resources: None,
+                dpop_jkt: key.clone(),
                 created_at: now,
             }),
+            key,
+            proof: self.proof.map(|proof| proof.used.clone()),
             salt,
             next: NewToken {
                 id: successor,
@@ -249,11 +274,14 @@ impl Refresh<'_> {
         }
         let tokens = self.sign(token, grant, now).await?;
         let entry = self.entry(Event::RefreshRepeated, token, now);
-        let noted = self
-            .context
-            .db
-            .write(entry, |tx, entry| Box::pin(audit::insert(tx, entry)));
-        noted.await?;
+        let used = self.proof.map(|proof| proof.used.clone());
+        let noted = self.context.db.write((entry, used), |tx, (entry, used)| {
+            Box::pin(async move {
+                spend(tx, used.as_ref()).await?;
+                audit::insert(tx, entry).await
+            })
+        });
+        committed(noted.await)?;
         tracing::info!(grant = %grant, "refresh token repeated within the reuse window");
         Ok(tokens.with_refresh_token(Some(&derived)))
     }
@@ -285,11 +313,15 @@ struct Rotation {
     missing_grant: Option<NewGrant>,
     salt: String,
     next: NewToken,
+    /// The key to bind the grant to, if not bound yet.
+    key: Option<Thumbprint>,
+    proof: Option<UsedProof>,
 }
 
 impl Rotation {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         let now = self.next.created_at;
+        spend(tx, self.proof.as_ref()).await?;
         clients::hold(tx, &self.next.client, &self.next.account).await?;
         if let Some(grant) = &self.missing_grant {
             // Lock the token's row first: a concurrent first rotation of the same token waits here.
@@ -307,6 +339,9 @@ impl Rotation {
             {
                 return Err(store::Error::RaceLost);
             }
+            if let Some(key) = &self.key {
+                refresh_tokens::bind_grant(tx, grant, key).await?;
+            }
         }
         refresh_tokens::insert(tx, &self.next).await?;
         refresh_tokens::link(tx, &self.used, &self.next.id).await
@@ -322,6 +357,11 @@ enum TokenFault {
     Used,
     /// Revoked, or the account lost the right to use applications.
     Revoked,
+}
+
+/// Returns the error for a token that is bound to another key. Nothing was consumed.
+fn wrong_key() -> OAuthError {
+    OAuthError::invalid_grant("The refresh token is bound to a key; send a DPoP proof of this key")
 }
 
 fn invalid_refresh_token(context: &Context, fault: TokenFault) -> OAuthError {
