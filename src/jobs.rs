@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Timer, Timestamp};
 use crate::context::{Context, SharedContext, follow_database_clock};
 use crate::keys::{Keys, POLL_EVERY};
+use crate::signing_keys;
 use crate::store::apply_revocations;
 use crate::store::cleanup::Pass;
 use crate::store::index_creation::Outcome;
@@ -68,6 +69,12 @@ pub fn start(context: &SharedContext, stop: &CancellationToken) -> tokio_util::t
         tasks.spawn(every(POLL_EVERY, context, stop, poll_keys));
     }
     tasks.spawn(every(MINUTE, context.clone(), stop.clone(), rotate_keys));
+    tasks.spawn(every(
+        MINUTE,
+        context.clone(),
+        stop.clone(),
+        complete_key_revocations,
+    ));
     tasks.close();
     tasks
 }
@@ -250,6 +257,30 @@ pub async fn rotate_keys(context: SharedContext) {
     }
     if let Err(error) = leases::release(&context.db, "keys", &holder).await {
         tracing::warn!(%error, "lease of the key rotation was not released");
+    }
+}
+
+/// Completes the revocations of signing keys that were interrupted or are a minute old, on a single replica.
+pub async fn complete_key_revocations(context: SharedContext) {
+    match signing_keys::has_incomplete_revocation(&context).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%error, "revocations of signing keys cannot be read"),
+    }
+    let now = context.clock.now();
+    let holder = context.random.base64url::<16>();
+    let until = now + REVOCATIONS_LEASE;
+    match leases::take(&context.db, "key_revocations", &holder, now, until).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%error, "revocation of a signing key is not complete"),
+    }
+    match signing_keys::complete_revocations(&context).await {
+        Ok(kids) => tracing::info!(?kids, "revocations of signing keys completed"),
+        Err(error) => tracing::warn!(%error, "revocation of a signing key is not complete"),
+    }
+    if let Err(error) = leases::release(&context.db, "key_revocations", &holder).await {
+        tracing::warn!(%error, "lease of the revocation of signing keys was not released");
     }
 }
 

@@ -12,6 +12,7 @@ use crate::oauth::grant_type::GrantType;
 use crate::oauth::permission::Permission;
 use crate::oauth::redirect_uri::{self, RedirectUriError};
 use crate::oauth::scope::{Scope, ScopeName};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// Maximum length of a name, in bytes.
 const NAME_MAX: usize = 255;
@@ -47,6 +48,14 @@ pub(super) fn permission(text: &str) -> Result<Permission, String> {
     Permission::from_name(text).ok_or_else(|| {
         let names: Vec<&str> = Permission::ALL.iter().map(|known| known.name()).collect();
         unknown("permission", text, &names)
+    })
+}
+
+/// Parses a signature algorithm; the error lists all algorithms.
+pub(super) fn signing_algorithm(text: &str) -> Result<SigningAlgorithm, String> {
+    SigningAlgorithm::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = SigningAlgorithm::ALL.iter().map(|one| one.name()).collect();
+        unknown("algorithm", text, &names)
     })
 }
 

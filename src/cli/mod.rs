@@ -34,7 +34,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{Config, Fault};
 use crate::context::{self, Context, Environment};
 use crate::passwords;
-use crate::{keys, store, telemetry};
+use crate::{keys, signing_keys, store, telemetry};
 
 /// The OAuth 2.0 and OpenID Connect authorization server of a Storyden community.
 ///
@@ -117,6 +117,9 @@ pub enum Error {
     /// Generating a signing key failed.
     #[error("the key {0}")]
     Key(#[from] keys::Error),
+    /// An operation on the signing keys was not carried out.
+    #[error(transparent)]
+    SigningKeys(#[from] signing_keys::Error),
     /// Reading or writing failed.
     #[error("{0}")]
     Io(String, #[source] std::io::Error),

@@ -5,6 +5,7 @@
 use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::request_protection::RequestProtection;
@@ -50,6 +51,7 @@ pub async fn ensure(context: &Context) -> Result<Client, store::Error> {
         pkce_required: false,
         request_protection: RequestProtection::NONE,
         dpop_bound: false,
+        algorithms: ClientAlgorithms::default(),
         scope: ClientScope {
             policy: ScopePolicy::Inherit,
             allowed: Scope::all(),

@@ -80,8 +80,8 @@ pub fn show(context: &Context, registration: Registration, token: &Secret) -> Cl
         keys,
         scope: crate::oauth::scope::Scope::stored(scope),
         allowed: client.scope.allowed.clone(),
-        signed_userinfo: details.signed_userinfo,
         dpop_bound: client.dpop_bound,
+        algorithms: client.algorithms,
         pkce_required: None,
         requests: RequestMetadata::stored(
             client.request_protection,

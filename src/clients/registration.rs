@@ -11,10 +11,11 @@ use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_metadata::{About, ClientMetadata, RequestMetadata};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::oauth::id_token::SIGNING_ALGORITHM;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::rate_limit::{REGISTRATIONS, networks, site_of};
 use crate::secret::{Secret, SecretHash};
 use crate::store::audit::{self, Entry, Event};
@@ -80,7 +81,13 @@ pub struct ClientInformation {
     /// Client configuration endpoint of this registration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_client_uri: Option<String>,
-    /// Algorithm of signed userinfo responses.
+    /// Algorithm of ID tokens; absent: RS256 (OpenID Connect Registration §2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_signed_response_alg: Option<&'static str>,
+    /// Algorithm of access tokens; absent: the choice of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token_signed_response_alg: Option<&'static str>,
+    /// Algorithm of signed userinfo responses; absent: plain JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<&'static str>,
     /// The parts of the request that were not registered, and the reasons (RFC 7591 §3.2.1).
@@ -229,7 +236,6 @@ pub(super) fn details_of(
         post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
         about: metadata.about.clone(),
         registration_token,
-        signed_userinfo: metadata.signed_userinfo,
         request_object_algorithm: metadata.requests.algorithm(),
     }
 }
@@ -258,6 +264,7 @@ pub(super) fn client_of(
         pkce_required: true,
         request_protection: metadata.requests.protection(),
         dpop_bound: metadata.dpop_bound,
+        algorithms: metadata.algorithms,
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed: metadata.allowed.clone(),
@@ -279,6 +286,7 @@ pub(super) fn answer(
     secret: Option<&Secret>,
     token: Option<&Secret>,
 ) -> ClientInformation {
+    let algorithms = metadata.algorithms;
     let policy = context.config.policies.registration_endpoint;
     ClientInformation {
         client_id: client.client_id.clone(),
@@ -308,8 +316,19 @@ pub(super) fn answer(
             let base = context.config.endpoint_base();
             format!("{base}/oauth/register/{}", client.client_id)
         }),
-        userinfo_signed_response_alg: metadata.signed_userinfo.then_some(SIGNING_ALGORITHM),
+        id_token_signed_response_alg: id_token_algorithm(context, algorithms),
+        access_token_signed_response_alg: algorithms.access_token.map(SigningAlgorithm::name),
+        userinfo_signed_response_alg: algorithms.userinfo.map(SigningAlgorithm::name),
         warnings: metadata.warnings,
         about: metadata.about,
     }
+}
+
+/// Returns the registered algorithm of ID tokens. Without a choice the default is told unless it is RS256,
+/// which a client assumes (OpenID Connect Registration §2).
+fn id_token_algorithm(context: &Context, algorithms: ClientAlgorithms) -> Option<&'static str> {
+    let default = Some(context.config.default_algorithm());
+    let told = default.filter(|default| *default != SigningAlgorithm::Rs256);
+    let algorithm = algorithms.id_token.or(told);
+    algorithm.map(SigningAlgorithm::name)
 }

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::clients::{Client, policy_name};
 
 /// A client.
@@ -23,6 +24,9 @@ pub struct ClientResource {
     /// Allowed scopes.
     #[schema(value_type = Vec<String>)]
     pub allowed_scopes: Scope,
+    /// Chosen algorithm of access tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token_signed_response_alg: Option<&'static str>,
     /// Public client id (RFC 6749 §2.2).
     pub client_id: String,
     /// Time of creation.
@@ -33,6 +37,9 @@ pub struct ClientResource {
     pub dpop_bound_access_tokens: Option<bool>,
     /// Row id.
     pub id: ClientRowId,
+    /// Chosen algorithm of ID tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_signed_response_alg: Option<&'static str>,
     /// Name shown on the consent page.
     pub name: String,
     /// False if authorization requests need no PKCE.
@@ -52,10 +59,14 @@ pub struct ClientResource {
     /// Time of the last change.
     #[serde(rename = "updatedAt")]
     pub updated_at: Timestamp,
+    /// Chosen algorithm of signed userinfo responses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<&'static str>,
 }
 
 impl ClientResource {
-    /// Converts a client. The policy decides about `null` for an omitted list, and about `pkce_required`.
+    /// Converts a client. The policy decides about `null` for an omitted list, and about members
+    /// that Storyden does not have.
     #[must_use]
     pub fn shown(client: Client, config: &Config) -> Self {
         let policy = config.policies.self_service;
@@ -65,8 +76,11 @@ impl ClientResource {
         if is_null {
             shown.redirect_uris = None;
         }
-        if policy.pkce_omitted {
+        if policy.added_members_omitted {
             shown.pkce_required = None;
+            shown.id_token_signed_response_alg = None;
+            shown.access_token_signed_response_alg = None;
+            shown.userinfo_signed_response_alg = None;
         }
         if !config.protects_requests() {
             shown.require_pushed_authorization_requests = None;
@@ -77,7 +91,12 @@ impl ClientResource {
 
 impl From<Client> for ClientResource {
     fn from(client: Client) -> Self {
+        let algorithms = client.algorithms;
+        let name = |algorithm: Option<SigningAlgorithm>| algorithm.map(SigningAlgorithm::name);
         Self {
+            access_token_signed_response_alg: name(algorithms.access_token),
+            id_token_signed_response_alg: name(algorithms.id_token),
+            userinfo_signed_response_alg: name(algorithms.userinfo),
             account_id: client.owner,
             allowed_grants: client
                 .grants

@@ -194,9 +194,9 @@ policies! {
         faults_rejected: false, true;
         /// A member of a registration that is `null` is an error.
         null_rejected: false, true;
-        /// Registration ignores keys, post-logout redirect URIs, contacts, software ids,
-        /// `userinfo_signed_response_alg`, `dpop_bound_access_tokens` and demands about authorization requests,
-        /// and `private_key_jwt` is not supported.
+        /// Registration ignores keys, post-logout redirect URIs, contacts, software ids, signature algorithms,
+        /// `dpop_bound_access_tokens` and demands about authorization requests, and `private_key_jwt` is not
+        /// supported.
         basic_members_only: false, true;
         /// Registration accepts only the code and the refresh grant.
         device_grant_rejected: false, true;
@@ -256,8 +256,8 @@ policies! {
         foreign_change_error_empty: false, true;
         /// A change of redirect URIs is not checked against the grants of the application.
         changed_redirects_unchecked: false, true;
-        /// An application is shown without `pkce_required`.
-        pkce_omitted: false, true;
+        /// An application is shown without `pkce_required` and signature algorithms.
+        added_members_omitted: false, true;
         /// Redirect URIs that the creation of an application omitted are `null`.
         omitted_redirect_uris: OmittedList::Empty, OmittedList::Null;
     }

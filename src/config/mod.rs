@@ -162,7 +162,8 @@ settings! {
     /// Key id (kid) of the signing key. Not set: derived from the key.
     signing_key_id: Option<String> = "OAUTH_SIGNING_KEY_ID" or "";
     /// Former or future values of `OAUTH_SIGNING_KEY_BASE64`, separated by commas: published and verified,
-    /// not signed with. Public keys are enough. A value with its own kid is written kid:value.
+    /// not signed with. Public keys are enough. A value with its own kid is written kid:value. Also base64 of
+    /// the output of `key export --public`.
     retired_keys: Option<Secret> = "OAUTH_RETIRED_KEYS" or "";
     /// Algorithms of signing keys, separated by commas: RS256, PS256, ES256, EdDSA, Ed25519. The first signs
     /// access tokens and ID tokens.

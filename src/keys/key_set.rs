@@ -31,6 +31,8 @@ pub struct KeyStatus {
     pub facts: KeyFacts,
     /// The state.
     pub state: KeyState,
+    /// Time until which the key is in the key set, if the end of its signatures is known.
+    pub published_until: Option<Timestamp>,
 }
 
 /// The kind of a token, which decides about the keys that verify the token.
@@ -74,6 +76,7 @@ impl KeySet {
         let status = |facts: &KeyFacts| KeyStatus {
             facts: facts.clone(),
             state: self.schedule.state(&self.facts, facts, now),
+            published_until: self.schedule.published_until(&self.facts, facts),
         };
         let mut keys: Vec<KeyStatus> = self.facts.iter().map(status).collect();
         keys.sort_by_key(|key| {

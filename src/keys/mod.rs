@@ -9,6 +9,7 @@
 mod assertion_signature;
 mod dpop_proof;
 mod jwt;
+mod key_operations;
 pub mod key_sealer;
 mod key_set;
 mod public_key;
@@ -52,6 +53,11 @@ pub enum Error {
     /// The key is not RSA, or is damaged.
     #[error("is not a usable RSA key; use an RSA key in PKCS#8 or PKCS#1")]
     Key,
+    /// The text is not a JWK set of public keys.
+    #[error(
+        "has an entry that is not a set of public keys as `storyden-auth key export --public` prints it"
+    )]
+    KeySet,
     /// The key is too short.
     #[error("is an RSA key of {0} bits; use at least 2048 bits")]
     Short(usize),
@@ -109,16 +115,44 @@ impl ConfiguredKeys {
         };
         let signing = signing.transpose();
         let signing = signing.map_err(|error| ("OAUTH_SIGNING_KEY_BASE64", error))?;
-        let retired = config.retired_keys.as_ref().map_or("", Secret::reveal);
-        let entries = retired.split(',').map(str::trim);
-        let entries = entries.filter(|entry| !entry.is_empty());
+        let entries = retired_entries(config);
         let verification: Result<Vec<_>, Error> = entries.map(PublicKey::from_entry).collect();
-        let mut verification: Vec<PublicKey> =
-            verification.map_err(|error| ("OAUTH_RETIRED_KEYS", error))?;
+        let verification = verification.map_err(|error| ("OAUTH_RETIRED_KEYS", error))?;
+        let mut verification: Vec<PublicKey> = verification.into_iter().flatten().collect();
         verification.retain(|key| signing.as_ref().is_none_or(|own| own.kid() != key.kid()));
         Ok(Self {
             signing,
             verification,
         })
     }
+}
+
+/// A key of `OAUTH_RETIRED_KEYS`, for the checks of `doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetiredKey {
+    /// Key id.
+    pub kid: String,
+    /// True if the setting has the private half, which no signature needs.
+    pub is_private: bool,
+}
+
+/// Lists the keys of `OAUTH_RETIRED_KEYS` that can be read, the key that signs too.
+#[must_use]
+pub fn retired_keys(config: &Config) -> Vec<RetiredKey> {
+    let mut found = Vec::new();
+    for entry in retired_entries(config) {
+        let is_private = PublicKey::is_private_entry(entry);
+        let keys = PublicKey::from_entry(entry).unwrap_or_default();
+        found.extend(keys.iter().map(|key| RetiredKey {
+            kid: key.kid().to_owned(),
+            is_private,
+        }));
+    }
+    found
+}
+
+fn retired_entries(config: &Config) -> impl Iterator<Item = &str> {
+    let retired = config.retired_keys.as_ref().map_or("", Secret::reveal);
+    let entries = retired.split(',').map(str::trim);
+    entries.filter(|entry| !entry.is_empty())
 }

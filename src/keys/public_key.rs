@@ -1,10 +1,11 @@
 //! Public keys: JWKs, and the verification of signatures.
 
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
@@ -45,6 +46,23 @@ pub struct Jwk {
     pub x: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub y: Option<String>,
+}
+
+/// A JWK set in a setting.
+#[derive(Deserialize)]
+struct KeySetText {
+    keys: Vec<JwkText>,
+}
+
+/// A JWK in a setting. Other members are ignored.
+#[derive(Deserialize)]
+struct JwkText {
+    alg: String,
+    kid: String,
+    n: Option<String>,
+    e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
 }
 
 impl PublicKey {
@@ -108,24 +126,68 @@ impl PublicKey {
     }
 
     /// Reads an entry of `OAUTH_RETIRED_KEYS`: base64 of the PEM of a public or private RSA key, after
-    /// `KID:` if the key id is not the derived one.
+    /// `KID:` if the key id is not the derived one, or base64 of a JWK set (RFC 7517 §5) of public keys.
     ///
     /// # Errors
-    /// As [`super::SigningKey::from_base64`].
-    pub(super) fn from_entry(entry: &str) -> Result<Self, Error> {
+    /// As [`super::SigningKey::from_base64`], or [`Error::KeySet`].
+    pub(super) fn from_entry(entry: &str) -> Result<Vec<Self>, Error> {
         let (kid, packed) = match entry.split_once(':') {
             Some((kid, packed)) => (Some(kid.trim()), packed),
             None => (None, entry),
         };
         let packed: String = packed.split_whitespace().collect();
-        let pem = STANDARD.decode(packed).map_err(|_| Error::Base64)?;
-        let block = pem::parse(&pem).map_err(|_| Error::Pem)?;
+        let text = STANDARD.decode(packed).map_err(|_| Error::Base64)?;
+        if text.first() == Some(&b'{') {
+            let set: KeySetText = serde_json::from_slice(&text).map_err(|_| Error::KeySet)?;
+            return set.keys.iter().map(Self::from_jwk).collect();
+        }
+        let block = pem::parse(&text).map_err(|_| Error::Pem)?;
         if !matches!(block.tag(), "PUBLIC KEY" | "RSA PUBLIC KEY") {
-            let key = super::SigningKey::from_pem(&pem, kid)?;
-            return Ok(key.public().clone());
+            let key = super::SigningKey::from_pem(&text, kid)?;
+            return Ok(vec![key.public().clone()]);
         }
         let key = rsa::PublicKey::from_der(block.contents()).map_err(|_| Error::Key)?;
-        Self::rsa(SigningAlgorithm::Rs256, &key, kid)
+        Ok(vec![Self::rsa(SigningAlgorithm::Rs256, &key, kid)?])
+    }
+
+    /// True if an entry of `OAUTH_RETIRED_KEYS` is a private key.
+    pub(super) fn is_private_entry(entry: &str) -> bool {
+        let packed = entry.rsplit(':').next().unwrap_or_default();
+        let packed: String = packed.split_whitespace().collect();
+        let block = STANDARD.decode(packed).ok();
+        let block = block.and_then(|text| pem::parse(text).ok());
+        block.is_some_and(|block| block.tag().ends_with("PRIVATE KEY"))
+    }
+
+    /// Reads a JWK that [`Jwk`] wrote.
+    fn from_jwk(text: &JwkText) -> Result<Self, Error> {
+        let algorithm = SigningAlgorithm::from_name(&text.alg).ok_or(Error::KeySet)?;
+        let part = |part: &Option<String>| {
+            let part = part.as_deref().unwrap_or_default();
+            URL_SAFE_NO_PAD.decode(part).map_err(|_| Error::KeySet)
+        };
+        let mut key = match algorithm {
+            SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => {
+                let (n, e) = (part(&text.n)?, part(&text.e)?);
+                let der = rsa::PublicKeyComponents { n, e }.as_der();
+                let der: PublicKeyX509Der<'_> = der.map_err(|_| Error::KeySet)?;
+                let key = rsa::PublicKey::from_der(der.as_ref()).map_err(|_| Error::KeySet)?;
+                Self::rsa(algorithm, &key, None)?
+            }
+            SigningAlgorithm::Es256 => {
+                let point = [vec![4], part(&text.x)?, part(&text.y)?].concat();
+                Self::p256(algorithm, &point).map_err(|_| Error::KeySet)?
+            }
+            SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
+                let point = part(&text.x)?;
+                if point.len() != 32 {
+                    return Err(Error::KeySet);
+                }
+                Self::ed25519(algorithm, &point)
+            }
+        };
+        key.jwk.kid.clone_from(&text.kid);
+        Ok(key)
     }
 
     /// Returns the `kid` (RFC 7515 §4.1.4).

@@ -92,6 +92,22 @@ impl RotatedKeys {
         opened.ok_or_else(|| Error::Sealed(kid.to_owned()))
     }
 
+    /// Lists the stored keys that are not revoked, each with true if the key can be opened.
+    ///
+    /// # Errors
+    /// Without the secret, or if the database is unavailable.
+    pub(super) async fn examine(&self) -> Result<Vec<(String, bool)>, Error> {
+        let mut found = Vec::new();
+        for row in signing_keys::list(&self.db).await? {
+            let algorithm = SigningAlgorithm::from_name(&row.algorithm);
+            if let (Some(sealed), Some(algorithm)) = (row.sealed, algorithm) {
+                let opened = self.sealer.open(algorithm, &row.kid, &sealed)?;
+                found.push((row.kid, opened.is_some()));
+            }
+        }
+        Ok(found)
+    }
+
     /// True if the rows changed since `set` was read: a single small statement.
     pub(super) async fn changed_since(&self, set: &KeySet) -> Result<bool, store::Error> {
         let rows = signing_keys::versions(&self.db).await?;

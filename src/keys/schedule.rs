@@ -165,6 +165,16 @@ impl Schedule {
         next.map(|next| next.signs_from).or(planned)
     }
 
+    /// Returns the time until which a key is in the key set; `None` if the end of its signatures is not known
+    /// yet, and for a revoked key.
+    pub(super) fn published_until(&self, keys: &[KeyFacts], key: &KeyFacts) -> Option<Timestamp> {
+        if key.revoked_at.is_some() {
+            return None;
+        }
+        let end = self.end(&chain(keys, key.algorithm), key)?;
+        Some(end + RETIRED_FOR)
+    }
+
     /// Returns the end of the signatures of a key: the first signature of the next key, or the end of the
     /// rotation period if the algorithm is no longer in use.
     fn end(&self, chain: &[&KeyFacts], key: &KeyFacts) -> Option<Timestamp> {

@@ -15,17 +15,16 @@ use tokio::sync::Mutex;
 
 use super::jwt::UnverifiedToken;
 use super::key_sealer::KeySealer;
-use super::key_set::{ConfiguredKeys, KeySet, KeyStatus, Purpose};
+use super::key_set::{ConfiguredKeys, KeySet, Purpose};
 use super::public_key::{Jwk, PublicKey};
 use super::rotated_keys::RotatedKeys;
-use super::schedule::{KeyState, Plan, Schedule};
+use super::schedule::Schedule;
 use super::signing_queue::{SigningLimits, SigningPermit, SigningQueue};
 use super::{Error, SigningKey};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::random::Random;
-use crate::store::audit::{Entry, Event};
 use crate::store::{self, Db};
 
 /// Period of the comparison with the database.
@@ -50,11 +49,11 @@ pub struct Verified<T> {
 #[derive(Debug)]
 pub struct Keys {
     set: RwLock<Arc<KeySet>>,
-    rotated: Option<RotatedKeys>,
+    pub(super) rotated: Option<RotatedKeys>,
     /// The algorithm of a token whose client chose none.
     default_algorithm: SigningAlgorithm,
     queue: SigningQueue,
-    clock: Clock,
+    pub(super) clock: Clock,
     /// Time of the last comparison with the database, in seconds since 1970.
     checked_at: AtomicI64,
     /// Number of started reads of the database.
@@ -174,7 +173,7 @@ impl Keys {
     }
 
     /// Reads the database, or joins the read in progress. `wanted` decides under the lock.
-    async fn read(
+    pub(super) async fn read(
         &self,
         wanted: impl FnOnce(&mut Option<Timestamp>) -> bool,
     ) -> Result<Arc<KeySet>, store::Error> {
@@ -237,7 +236,7 @@ impl Keys {
         self.checked_at.store(seconds, Ordering::Relaxed);
     }
 
-    fn set(&self) -> Arc<KeySet> {
+    pub(super) fn set(&self) -> Arc<KeySet> {
         Arc::clone(&self.set.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -248,22 +247,47 @@ impl Keys {
     /// [`Error::Busy`] at once if the queue is full, or at the end of the deadline; [`Error::NoKey`] without
     /// a key.
     pub async fn turn(&self) -> Result<SigningPermit, Error> {
-        self.turn_with(self.default_algorithm).await
+        self.turn_with(None).await
     }
 
-    /// Waits for a processor, to sign with an algorithm; with the default algorithm if there is no key for
-    /// the algorithm.
+    /// Waits for a processor, to sign with an algorithm; with the default algorithm without a choice, or if
+    /// there is no key for the algorithm.
     ///
     /// # Errors
     /// As [`Keys::turn`].
-    pub async fn turn_with(&self, algorithm: SigningAlgorithm) -> Result<SigningPermit, Error> {
+    pub async fn turn_with(
+        &self,
+        algorithm: Option<SigningAlgorithm>,
+    ) -> Result<SigningPermit, Error> {
         let set = self.fresh().await?;
         let turn = self.queue.turn().await?;
-        let now = self.clock.now();
-        let key = set.signing_key(algorithm, now);
-        let key = key.or_else(|| set.signing_key(self.default_algorithm, now));
-        let key = key.ok_or(Error::NoKey)?.clone();
+        let key = self.key_for(&set, algorithm)?;
         Ok(SigningPermit { key, turn })
+    }
+
+    /// Returns a permit for the same processor, to sign with another algorithm in the same request.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`] without a key.
+    pub fn same_turn_with(
+        &self,
+        permit: &SigningPermit,
+        algorithm: Option<SigningAlgorithm>,
+    ) -> Result<SigningPermit, Error> {
+        let key = self.key_for(&self.set(), algorithm)?;
+        let turn = permit.turn.clone();
+        Ok(SigningPermit { key, turn })
+    }
+
+    fn key_for(
+        &self,
+        set: &KeySet,
+        algorithm: Option<SigningAlgorithm>,
+    ) -> Result<SigningKey, Error> {
+        let now = self.clock.now();
+        let chosen = algorithm.and_then(|algorithm| set.signing_key(algorithm, now));
+        let key = chosen.or_else(|| set.signing_key(self.default_algorithm, now));
+        key.cloned().ok_or(Error::NoKey)
     }
 
     /// Verifies an access token of type `typ` signed by this server; `None` for any other text. Checks only
@@ -353,12 +377,6 @@ impl Keys {
         serde_json::json!({ "keys": keys })
     }
 
-    /// Returns every rotated key in memory with its state.
-    #[must_use]
-    pub fn status(&self) -> Vec<KeyStatus> {
-        self.set().status(self.clock.now())
-    }
-
     /// Returns the key that signs with an algorithm, in memory.
     #[must_use]
     pub fn signing_key(&self, algorithm: SigningAlgorithm) -> Option<SigningKey> {
@@ -369,107 +387,6 @@ impl Keys {
     #[must_use]
     pub fn default_algorithm(&self) -> SigningAlgorithm {
         self.default_algorithm
-    }
-
-    /// Returns the rotated algorithms, each with the age of the current key and the time until the next key
-    /// signs, if a rotation is planned.
-    #[must_use]
-    pub fn ages(&self) -> Vec<(SigningAlgorithm, Duration, Option<Duration>)> {
-        let (set, now) = (self.set(), self.clock.now());
-        let keys = set.status(now);
-        let current = keys.iter().filter(|key| key.state == KeyState::Current);
-        let age = |key: &KeyStatus| {
-            let algorithm = key.facts.algorithm;
-            let next = set.schedule.next_rotation(&set.facts, algorithm, now);
-            (
-                algorithm,
-                now - key.facts.signs_from,
-                next.map(|at| at - now),
-            )
-        };
-        current.map(age).collect()
-    }
-
-    /// Returns true if this server generates keys.
-    #[must_use]
-    pub fn are_rotated(&self) -> bool {
-        self.rotated.is_some()
-    }
-
-    /// Returns the algorithms with generated keys.
-    #[must_use]
-    pub fn rotated_algorithms(&self) -> Vec<SigningAlgorithm> {
-        self.set().schedule.algorithms.clone()
-    }
-
-    /// Returns true if a key is due to be created or deleted.
-    #[must_use]
-    pub fn is_change_due(&self) -> bool {
-        let set = self.set();
-        self.rotated.is_some() && !set.schedule.plan(&set.facts, self.clock.now()).is_empty()
-    }
-
-    /// Creates the keys that are due and deletes expired keys. Safe to repeat, and on several replicas at the
-    /// same time.
-    ///
-    /// # Errors
-    /// If a key cannot be generated, or the database is unavailable.
-    pub async fn rotate_due(&self) -> Result<(), Error> {
-        let Some(rotated) = &self.rotated else {
-            return Ok(());
-        };
-        let set = self.read(|_| true).await?;
-        let now = self.clock.now();
-        let plan = set.schedule.plan(&set.facts, now);
-        if rotated.carry_out(plan, None, Vec::new(), now).await? {
-            self.read(|_| true).await?;
-        }
-        Ok(())
-    }
-
-    /// Makes a new key of an algorithm sign: as soon as clients had time to fetch the key, or at once.
-    ///
-    /// # Errors
-    /// [`Error::NotRotated`] for an algorithm without rotated keys, and as [`Keys::rotate_due`].
-    pub async fn rotate(
-        &self,
-        algorithm: SigningAlgorithm,
-        immediately: bool,
-    ) -> Result<(), Error> {
-        let rotated = self.rotated.as_ref().ok_or(Error::NotRotated)?;
-        if !rotated.schedule.algorithms.contains(&algorithm) {
-            return Err(Error::NotRotated);
-        }
-        let (set, now) = (self.read(|_| true).await?, self.clock.now());
-        let plan = Schedule::rotate(&set.facts, algorithm, immediately, now);
-        let current = set.signing_key(algorithm, now).map(SigningKey::kid);
-        let entry = Entry::new(Event::SigningKeyRotated, now);
-        let entry = entry.subject(current.unwrap_or_default());
-        rotated.carry_out(plan, None, vec![entry], now).await?;
-        self.read(|_| true).await?;
-        Ok(())
-    }
-
-    /// Revokes a key, with its private half. If the key signs, the next key signs at once.
-    ///
-    /// # Errors
-    /// [`Error::NotRotated`] for an unknown key, and as [`Keys::rotate_due`].
-    pub async fn revoke(&self, kid: &str) -> Result<(), Error> {
-        let rotated = self.rotated.as_ref().ok_or(Error::NotRotated)?;
-        let (set, now) = (self.read(|_| true).await?, self.clock.now());
-        let mut keys = set.status(now).into_iter();
-        let key = keys
-            .find(|key| key.facts.kid == kid)
-            .ok_or(Error::NotRotated)?;
-        let plan = match key.state {
-            KeyState::Current => Schedule::rotate(&set.facts, key.facts.algorithm, true, now),
-            _ => Plan::default(),
-        };
-        let entry = Entry::new(Event::SigningKeyRevoked, now).subject(kid);
-        let revoke = Some(kid.to_owned());
-        rotated.carry_out(plan, revoke, vec![entry], now).await?;
-        self.read(|_| true).await?;
-        Ok(())
     }
 }
 

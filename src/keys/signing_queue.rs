@@ -48,8 +48,8 @@ pub struct SigningPermit {
     pub(super) turn: Turn,
 }
 
-/// A processor reserved for a request.
-#[derive(Debug)]
+/// A processor reserved for a request. Clones share the processor.
+#[derive(Clone, Debug)]
 pub(super) struct Turn {
     /// Shared with the signing thread: if the client disconnects, the processor stays reserved until
     /// that thread is done.

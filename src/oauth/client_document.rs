@@ -7,14 +7,14 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::auth_method::AuthMethod;
+use super::client_algorithms::ClientAlgorithms;
 use super::client_metadata::{
     About, Bounds, ClientKeys, Faults, Members, RegistrationErrors, RegistrationPolicy,
-    RequestMetadata, Rules,
+    RequestMetadata, RequestedAlgorithms, Rules,
 };
 use super::client_name;
 use super::error::OAuthError;
 use super::grant_type::{ClientType, GrantType};
-use super::id_token::SIGNING_ALGORITHM;
 use super::key_set;
 use super::scope::{Scope, ScopeName};
 
@@ -71,12 +71,12 @@ pub struct ClientDocument {
     pub allowed: Scope,
     /// The scope of a request without `scope`.
     pub default_scope: Option<Scope>,
-    /// True if userinfo responses are signed (`userinfo_signed_response_alg`).
-    pub signed_userinfo: bool,
     /// Metadata about authorization requests.
     pub requests: RequestMetadata,
     /// True if token requests need a DPoP proof (RFC 9449 §5.2).
     pub dpop_bound: bool,
+    /// The chosen signature algorithms.
+    pub algorithms: ClientAlgorithms,
     /// Additional display metadata.
     pub about: About,
     /// The parts that were left out, and the reasons.
@@ -155,6 +155,12 @@ pub fn check(
     let post_logout = post_logout.filter(|_| !policy.keys_rejected);
     let post_logout = post_logout.unwrap_or_default();
     let dpop_bound = members.flag(&mut rules.faults, "dpop_bound_access_tokens")?;
+    let algorithms = if policy.keys_rejected {
+        RequestedAlgorithms::default()
+    } else {
+        members.algorithms(&mut rules.faults)?
+    };
+    let algorithms = rules.algorithms(&algorithms)?;
     let name = name(policy, &mut rules.faults, given_name);
     let requests = if policy.keys_rejected {
         RequestMetadata::default()
@@ -170,10 +176,9 @@ pub fn check(
         grants,
         allowed,
         default_scope: (!policy.limited_to_scope).then_some(scope),
-        signed_userinfo: document.get("userinfo_signed_response_alg")
-            == Some(&Value::from(SIGNING_ALGORITHM)),
         requests,
         dpop_bound: dpop_bound == Some(true),
+        algorithms,
         about,
         warnings: rules.faults.into_warnings(),
     })
@@ -361,6 +366,7 @@ mod tests {
             scope: &scope,
             resource_scopes: &Scope::default(),
             private_use_schemes: &PrivateUseSchemes::of(&["cursor"]),
+            signing_algorithms: &[super::super::signing_algorithm::SigningAlgorithm::Rs256],
         };
         check(policy, ID, &document, bounds)
     }

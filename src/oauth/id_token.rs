@@ -6,9 +6,6 @@ use super::claims_request::{ClaimList, GrantedClaims, PersonClaim};
 use super::scope::Scope;
 use crate::ids::AccountId;
 
-/// The algorithm of ID tokens and of signed userinfo responses (RFC 7518 §3.1).
-pub const SIGNING_ALGORITHM: &str = "RS256";
-
 /// The claims of an ID token.
 #[derive(Debug, Serialize)]
 pub struct IdTokenClaims<'a> {

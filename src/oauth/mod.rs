@@ -4,6 +4,7 @@ pub mod access_token;
 pub mod auth_method;
 pub mod authorization_request;
 pub mod claims_request;
+pub mod client_algorithms;
 pub mod client_assertion;
 pub mod client_document;
 pub mod client_id_url;

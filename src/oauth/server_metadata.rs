@@ -188,10 +188,7 @@ impl ServerMetadata {
     #[must_use]
     pub fn with_signing_algorithms(mut self, algorithms: &[SigningAlgorithm]) -> Self {
         let names: Vec<&str> = algorithms.iter().map(|one| one.name()).collect();
-        // Clients may register only RS256 for userinfo.
-        let is_registered = |name: &&str| *name == SigningAlgorithm::Rs256.name();
-        let userinfo: Vec<&str> = names.iter().copied().filter(is_registered).collect();
-        self.userinfo_signing_alg_values_supported = (!userinfo.is_empty()).then_some(userinfo);
+        self.userinfo_signing_alg_values_supported = Some(names.clone());
         self.id_token_signing_alg_values_supported = Some(names);
         self
     }

@@ -72,9 +72,9 @@ events! {
     ResourceDeleted = "resource_deleted",
     /// Signing key generated; published from then on.
     SigningKeyCreated = "signing_key_created",
-    /// Change of the signing key started by a command.
+    /// Change of the signing key started by a command or an administrator.
     SigningKeyRotated = "signing_key_rotated",
-    /// Signing key revoked by a command, with everything that the key signed.
+    /// Signing key revoked by a command or an administrator, with everything that the key signed.
     SigningKeyRevoked = "signing_key_revoked",
     /// Remote connection created.
     RemoteCreated = "remote_created",

@@ -10,10 +10,12 @@ use super::value::{Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_scope::ScopePolicy;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// Inserts a client.
 ///
@@ -50,20 +52,9 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
     )
     .await?;
     let is_protected = client.request_protection != RequestProtection::NONE || client.dpop_bound;
-    if !client.pkce_required || client.auth_method.is_some() || is_protected {
-        let chosen = client.auth_method.map(|method| method.name().to_owned());
-        tx.execute(
-            "INSERT INTO auth_clients (client_id, pkce_exempt, auth_method, request_protection, dpop_bound) \
-             VALUES ($1, $2, $3, $4, $5)",
-            &[
-                (&client.row_id).into(),
-                (!client.pkce_required).into(),
-                chosen.into(),
-                stored_protection(client.request_protection),
-                client.dpop_bound.into(),
-            ],
-        )
-        .await?;
+    let has_choices = client.auth_method.is_some() || !client.algorithms.is_empty();
+    if !client.pkce_required || is_protected || has_choices {
+        save_side_row(tx, client).await?;
     }
     Ok(())
 }
@@ -100,7 +91,13 @@ pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
     if changed == 0 {
         return Err(Error::Gone);
     }
-    let chosen = client.auth_method.map(|method| method.name().to_owned());
+    save_side_row(tx, client).await
+}
+
+/// Writes the properties of a client without a column in Storyden's `oauth_clients`. Other columns of
+/// the row are unchanged.
+async fn save_side_row(tx: &mut Tx, client: &Client) -> Result<()> {
+    let method = client.auth_method.map(|method| method.name().to_owned());
     tx.execute(
         "INSERT INTO auth_clients (client_id, auth_method, pkce_exempt, request_protection, dpop_bound) \
          VALUES ($1, $2, $3, $4, $5) ON CONFLICT (client_id) DO UPDATE SET \
@@ -108,10 +105,36 @@ pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
          request_protection = excluded.request_protection, dpop_bound = excluded.dpop_bound",
         &[
             (&client.row_id).into(),
-            chosen.into(),
+            method.into(),
             (!client.pkce_required).into(),
             stored_protection(client.request_protection),
             client.dpop_bound.into(),
+        ],
+    )
+    .await?;
+    save_algorithms(tx, &client.row_id, client.algorithms).await
+}
+
+async fn save_algorithms(
+    tx: &mut Tx,
+    client: &ClientRowId,
+    algorithms: ClientAlgorithms,
+) -> Result<()> {
+    let name = |algorithm: Option<SigningAlgorithm>| {
+        Value::from(algorithm.map(|algorithm| algorithm.name().to_owned()))
+    };
+    tx.execute(
+        "INSERT INTO auth_clients (client_id, id_token_signed_response_alg, \
+         access_token_signed_response_alg, userinfo_signed_response_alg) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (client_id) DO UPDATE SET \
+         id_token_signed_response_alg = excluded.id_token_signed_response_alg, \
+         access_token_signed_response_alg = excluded.access_token_signed_response_alg, \
+         userinfo_signed_response_alg = excluded.userinfo_signed_response_alg",
+        &[
+            client.into(),
+            name(algorithms.id_token),
+            name(algorithms.access_token),
+            name(algorithms.userinfo),
         ],
     )
     .await?;
@@ -144,6 +167,8 @@ pub struct Changes {
     pub request_protection: Option<RequestProtection>,
     /// True if token requests need a DPoP proof (RFC 9449 §5.2).
     pub dpop_bound: Option<bool>,
+    /// Signature algorithms.
+    pub algorithms: Option<ClientAlgorithms>,
 }
 
 /// Updates a client. False if there is no such client, or its deletion is in progress.
@@ -221,6 +246,9 @@ pub async fn update(
             &[id.into(), bound.into()],
         )
         .await?;
+    }
+    if let Some(algorithms) = changes.algorithms {
+        save_algorithms(tx, id, algorithms).await?;
     }
     if changes.secret_hash.is_some() {
         clear_old_secret(tx, id).await?;

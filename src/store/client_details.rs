@@ -6,7 +6,6 @@ use super::row::row;
 use super::value::{JsonColumn, Names, Value};
 use crate::ids::ClientRowId;
 use crate::oauth::client_metadata::About;
-use crate::oauth::id_token::SIGNING_ALGORITHM;
 use crate::oauth::request_object;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::secret::SecretHash;
@@ -24,8 +23,6 @@ pub struct Details {
     pub about: About,
     /// Hash of the registration access token (RFC 7592), if the client has any.
     pub registration_token: Option<SecretHash>,
-    /// True if userinfo responses are signed (`userinfo_signed_response_alg`).
-    pub signed_userinfo: bool,
     /// The only algorithm of request objects (`request_object_signing_alg`), if the client chose any.
     pub request_object_algorithm: Option<SigningAlgorithm>,
 }
@@ -38,12 +35,11 @@ pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Resul
     tx.execute(
         "INSERT INTO auth_clients \
          (client_id, registered, default_scope, post_logout_redirect_uris, about, \
-         registration_token_hash, userinfo_signed_response_alg, request_object_signing_alg) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (client_id) DO UPDATE SET \
+         registration_token_hash, request_object_signing_alg) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (client_id) DO UPDATE SET \
          registered = excluded.registered, default_scope = excluded.default_scope, \
          post_logout_redirect_uris = excluded.post_logout_redirect_uris, about = excluded.about, \
          registration_token_hash = excluded.registration_token_hash, \
-         userinfo_signed_response_alg = excluded.userinfo_signed_response_alg, \
          request_object_signing_alg = excluded.request_object_signing_alg",
         &[
             client.into(),
@@ -56,11 +52,6 @@ pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Resul
                 .as_ref()
                 .map(|hash| hash.as_str().to_owned())
                 .into(),
-            Value::Text(
-                details
-                    .signed_userinfo
-                    .then(|| SIGNING_ALGORITHM.to_owned()),
-            ),
             Value::Text(
                 details
                     .request_object_algorithm
@@ -78,13 +69,12 @@ struct DetailsRow {
     post_logout_redirect_uris: Option<Names>,
     about: Option<JsonColumn<About>>,
     registration_token_hash: Option<String>,
-    userinfo_signed_response_alg: Option<String>,
     request_object_signing_alg: Option<String>,
 }
 
 row!(DetailsRow:
     registered, default_scope, post_logout_redirect_uris, about, registration_token_hash,
-    userinfo_signed_response_alg, request_object_signing_alg
+    request_object_signing_alg
 );
 
 /// Finds the details of a client; defaults if there is no row.
@@ -92,8 +82,7 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
     let row: Option<DetailsRow> = db
         .fetch_optional(
             "SELECT registered, default_scope, post_logout_redirect_uris, about, \
-             registration_token_hash, userinfo_signed_response_alg, \
-             request_object_signing_alg FROM auth_clients WHERE client_id = $1",
+             registration_token_hash, request_object_signing_alg FROM auth_clients WHERE client_id = $1",
             &[client.into()],
         )
         .await?;
@@ -103,7 +92,6 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
         post_logout_redirect_uris: row.post_logout_redirect_uris.unwrap_or_default().0,
         about: row.about.unwrap_or_default().0,
         registration_token: row.registration_token_hash.map(SecretHash::stored),
-        signed_userinfo: row.userinfo_signed_response_alg.is_some(),
         request_object_algorithm: row
             .request_object_signing_alg
             .and_then(|name| request_object::algorithm(&name)),

@@ -11,11 +11,13 @@ use super::value::{Flag, JsonColumn, Names};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_id_url::is_url;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::secret::hex;
 
 /// Columns of the client `c`.
@@ -34,6 +36,12 @@ pub(super) const CLIENT_COLUMNS: Sql = Sql::same(
          AS client_old_secret_until, \
      (SELECT y.request_protection FROM auth_clients y WHERE y.client_id = c.id) \
          AS client_request_protection, \
+     (SELECT y.id_token_signed_response_alg FROM auth_clients y WHERE y.client_id = c.id) \
+         AS client_id_token_alg, \
+     (SELECT y.access_token_signed_response_alg FROM auth_clients y WHERE y.client_id = c.id) \
+         AS client_access_token_alg, \
+     (SELECT y.userinfo_signed_response_alg FROM auth_clients y WHERE y.client_id = c.id) \
+         AS client_userinfo_alg, \
      c.scope_policy AS client_scope_policy, \
      c.redirect_uris AS client_redirect_uris, \
      c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
@@ -59,6 +67,9 @@ pub struct ClientColumns {
     client_old_secret_hash: Option<String>,
     client_old_secret_until: Option<Timestamp>,
     client_request_protection: Option<String>,
+    client_id_token_alg: Option<String>,
+    client_access_token_alg: Option<String>,
+    client_userinfo_alg: Option<String>,
     client_scope_policy: String,
     client_redirect_uris: JsonColumn<Option<Vec<String>>>,
     client_allowed_scopes: Names,
@@ -71,7 +82,8 @@ pub struct ClientColumns {
 row!(ClientColumns:
     client_row_id, client_client_id, client_secret_hash, client_name, client_type,
     client_pkce_exempt, client_dpop_bound, client_auth_method, client_old_secret_hash, client_old_secret_until,
-    client_request_protection, client_scope_policy, client_redirect_uris, client_allowed_scopes, client_allowed_grants,
+    client_request_protection, client_id_token_alg, client_access_token_alg, client_userinfo_alg,
+    client_scope_policy, client_redirect_uris, client_allowed_scopes, client_allowed_grants,
     client_owner, client_created_at, client_updated_at
 );
 
@@ -100,6 +112,8 @@ pub struct Client {
     pub request_protection: RequestProtection,
     /// True if token requests need a DPoP proof (RFC 9449 §5.2).
     pub dpop_bound: bool,
+    /// Chosen signature algorithms.
+    pub algorithms: ClientAlgorithms,
     /// Scopes that the client may request.
     pub scope: ClientScope,
     /// Registered redirect URIs.
@@ -185,6 +199,8 @@ impl From<ClientColumns> for Client {
         };
         let self_registered = row.client_owner.is_none()
             && (row.client_client_id.starts_with("sdoak_") || is_url(&row.client_client_id));
+        // An algorithm of a later version of this server counts as not chosen.
+        let algorithm = |name: Option<String>| SigningAlgorithm::from_name(&name?);
         Self {
             row_id: row.client_row_id,
             client_id: row.client_client_id,
@@ -205,6 +221,11 @@ impl From<ClientColumns> for Client {
                     RequestProtection::from_stored_name(&name)
                 }),
             dpop_bound: row.client_dpop_bound.0,
+            algorithms: ClientAlgorithms {
+                id_token: algorithm(row.client_id_token_alg),
+                access_token: algorithm(row.client_access_token_alg),
+                userinfo: algorithm(row.client_userinfo_alg),
+            },
             scope: ClientScope {
                 policy,
                 allowed: Scope::from_names(row.client_allowed_scopes.iter()),
@@ -303,6 +324,20 @@ pub async fn list_pkce_exempt(db: &Db, most: i64) -> Result<Vec<String>> {
         " ORDER BY c.client_id LIMIT $1"
     );
     db.fetch_all(SQL, &[most.into()]).await
+}
+
+/// Lists the names of the signature algorithms that clients chose.
+pub async fn list_chosen_algorithms(db: &Db) -> Result<Vec<String>> {
+    db.fetch_all(
+        "SELECT id_token_signed_response_alg AS name FROM auth_clients \
+             WHERE id_token_signed_response_alg IS NOT NULL \
+         UNION SELECT access_token_signed_response_alg FROM auth_clients \
+             WHERE access_token_signed_response_alg IS NOT NULL \
+         UNION SELECT userinfo_signed_response_alg FROM auth_clients \
+             WHERE userinfo_signed_response_alg IS NOT NULL ORDER BY name",
+        &[],
+    )
+    .await
 }
 
 /// The owner of a client.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use time::Duration;
 
 use super::db::Db;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::row::row;
 use super::sql::{IDS, Sql, sql};
 use super::value::{Flag, Value};
@@ -24,7 +24,8 @@ const WINDOW: i64 = 1_000;
 const BATCH: usize = 200;
 
 /// Numbers of rows that ended or would end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthForgedAccess)]
 pub struct ForgedAccess {
     /// Browser sessions.
     pub sessions: u64,
@@ -42,8 +43,17 @@ pub struct ForgedAccess {
     pub remembered_consents: u64,
 }
 
-/// A kind of rows. In `find`, `$1` is the time since which rows count, `$2` the id of the last row of the
-/// window before, `$3` now, and `$4` the size of a window. In `end`, `$1` is a list of ids, and `$2` now.
+/// The time in which a key could be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// The creation of the key.
+    pub since: Timestamp,
+    /// The revocation of the key.
+    pub until: Timestamp,
+}
+
+/// A kind of rows. In `find`, rows count from `$1` to `$5`, `$2` is the id of the last row of the window before,
+/// `$3` now, and `$4` the size of a window. In `end`, `$1` is a list of ids, and `$2` now.
 struct Kind {
     find: Sql,
     end: Sql,
@@ -56,10 +66,16 @@ struct FoundRow {
 
 row!(FoundRow: id, due);
 
-/// Condition: `x` was created since `$1`.
+/// Condition: `x` was created from `$1` to `$5`.
 const CREATED: Sql = Sql::new(
-    "julianday(x.created_at) >= julianday($1)",
-    "x.created_at >= $1",
+    "julianday(x.created_at) BETWEEN julianday($1) AND julianday($5)",
+    "x.created_at BETWEEN $1 AND $5",
+);
+
+/// Condition: `x` was approved from `$1` to `$5`.
+const APPROVED: Sql = Sql::new(
+    "julianday(x.approved_at) BETWEEN julianday($1) AND julianday($5)",
+    "x.approved_at BETWEEN $1 AND $5",
 );
 
 /// Condition: `x` expires after `$3`.
@@ -115,10 +131,7 @@ const DEVICES: Kind = Kind {
     find: sql!(
         "SELECT x.id AS id, (x.approved_at IS NOT NULL AND x.denied_at IS NULL \
          AND x.consumed_at IS NULL AND ",
-        (
-            "julianday(x.approved_at) >= julianday($1)",
-            "x.approved_at >= $1"
-        ),
+        APPROVED,
         UNEXPIRED,
         ") AS due FROM oauth_device_authorisations x WHERE x.id > $2 ORDER BY x.id LIMIT $4"
     ),
@@ -150,8 +163,8 @@ const REFRESH_TOKENS: Kind = Kind {
         UNEXPIRED,
         " AND COALESCE((SELECT ",
         (
-            "julianday(g.created_at) >= julianday($1)",
-            "g.created_at >= $1"
+            "julianday(g.created_at) BETWEEN julianday($1) AND julianday($5)",
+            "g.created_at BETWEEN $1 AND $5"
         ),
         " FROM auth_refresh_tokens m JOIN auth_grants g ON g.id = m.grant_id WHERE m.token_id = x.id), ",
         CREATED,
@@ -166,10 +179,7 @@ const REFRESH_TOKENS: Kind = Kind {
 const REMEMBERED_CONSENTS: Kind = Kind {
     find: sql!(
         "SELECT x.id AS id, (",
-        (
-            "julianday(x.approved_at) >= julianday($1)",
-            "x.approved_at >= $1"
-        ),
+        APPROVED,
         UNEXPIRED,
         ") AS due FROM auth_consents x WHERE x.id > $2 ORDER BY x.id LIMIT $4"
     ),
@@ -179,61 +189,78 @@ const REMEMBERED_CONSENTS: Kind = Kind {
     ),
 };
 
+/// A pass over the rows of all kinds.
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    span: Span,
+    now: Timestamp,
+    /// Ends the rows; if absent, the rows are only counted. True aborts the pass.
+    stop: Option<&'a (dyn Fn() -> bool + Sync)>,
+}
+
 /// Counts the rows that [`end`] would end.
-pub async fn count(db: &Db, since: Timestamp, now: Timestamp) -> Result<ForgedAccess> {
-    walk(db, since, now, false).await
+pub async fn count(db: &Db, span: Span, now: Timestamp) -> Result<ForgedAccess> {
+    let stop = None;
+    Walk { span, now, stop }.run(db).await
 }
 
 /// Ends sessions, access keys, codes, approved devices, grants, refresh tokens and remembered consents
-/// created since a time.
-pub async fn end(db: &Db, since: Timestamp, now: Timestamp) -> Result<ForgedAccess> {
-    walk(db, since, now, true).await
-}
-
-async fn walk(db: &Db, since: Timestamp, now: Timestamp, ends: bool) -> Result<ForgedAccess> {
-    let since = since - CLOCK_SKEW;
-    let walk = async |kind: &Kind| walk_kind(db, kind, since, now, ends).await;
-    Ok(ForgedAccess {
-        sessions: walk(&SESSIONS).await?,
-        access_keys: walk(&ACCESS_KEYS).await?,
-        codes: walk(&CODES).await?,
-        device_authorizations: walk(&DEVICES).await?,
-        grants: walk(&GRANTS).await?,
-        refresh_tokens: walk(&REFRESH_TOKENS).await?,
-        remembered_consents: walk(&REMEMBERED_CONSENTS).await?,
-    })
-}
-
-async fn walk_kind(
+/// created in a time. Checks `stop` before each window.
+///
+/// # Errors
+/// [`Error::Aborted`] if `stop` is true; a repetition continues.
+pub async fn end(
     db: &Db,
-    kind: &Kind,
-    since: Timestamp,
+    span: Span,
     now: Timestamp,
-    ends: bool,
-) -> Result<u64> {
-    let mut place = String::new();
-    let mut total = 0;
-    loop {
-        let parameters = [
-            since.into(),
-            place.as_str().into(),
-            now.into(),
-            WINDOW.into(),
-        ];
-        let rows: Vec<FoundRow> = db.fetch_all(kind.find, &parameters).await?;
-        let Some(last) = rows.last() else {
-            return Ok(total);
-        };
-        place.clone_from(&last.id);
-        let due = rows.iter().filter(|row| row.due.0);
-        let due: Vec<&str> = due.map(|row| row.id.as_str()).collect();
-        if !ends {
-            total += u64::try_from(due.len()).unwrap_or(u64::MAX);
-            continue;
-        }
-        for batch in due.chunks(BATCH) {
-            let ids = Value::names(batch.iter().copied());
-            total += db.execute(kind.end, vec![ids, now.into()]).await?;
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<ForgedAccess> {
+    let stop = Some(stop);
+    Walk { span, now, stop }.run(db).await
+}
+
+impl Walk<'_> {
+    async fn run(self, db: &Db) -> Result<ForgedAccess> {
+        Ok(ForgedAccess {
+            sessions: self.kind(db, &SESSIONS).await?,
+            access_keys: self.kind(db, &ACCESS_KEYS).await?,
+            codes: self.kind(db, &CODES).await?,
+            device_authorizations: self.kind(db, &DEVICES).await?,
+            grants: self.kind(db, &GRANTS).await?,
+            refresh_tokens: self.kind(db, &REFRESH_TOKENS).await?,
+            remembered_consents: self.kind(db, &REMEMBERED_CONSENTS).await?,
+        })
+    }
+
+    async fn kind(self, db: &Db, kind: &Kind) -> Result<u64> {
+        let mut place = String::new();
+        let mut total = 0;
+        loop {
+            if self.stop.is_some_and(|stop| stop()) {
+                return Err(Error::Aborted);
+            }
+            let parameters = [
+                (self.span.since - CLOCK_SKEW).into(),
+                place.as_str().into(),
+                self.now.into(),
+                WINDOW.into(),
+                (self.span.until + CLOCK_SKEW).into(),
+            ];
+            let rows: Vec<FoundRow> = db.fetch_all(kind.find, &parameters).await?;
+            let Some(last) = rows.last() else {
+                return Ok(total);
+            };
+            place.clone_from(&last.id);
+            let due = rows.iter().filter(|row| row.due.0);
+            let due: Vec<&str> = due.map(|row| row.id.as_str()).collect();
+            if self.stop.is_none() {
+                total += u64::try_from(due.len()).unwrap_or(u64::MAX);
+                continue;
+            }
+            for batch in due.chunks(BATCH) {
+                let ids = Value::names(batch.iter().copied());
+                total += db.execute(kind.end, vec![ids, self.now.into()]).await?;
+            }
         }
     }
 }

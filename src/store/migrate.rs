@@ -120,6 +120,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0015_dpop.sql"),
         include_str!("../../migrations/postgres/0015_dpop.sql"),
     ),
+    Migration::new(
+        16,
+        "client_algorithms",
+        include_str!("../../migrations/sqlite/0016_client_algorithms.sql"),
+        include_str!("../../migrations/postgres/0016_client_algorithms.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

@@ -5,6 +5,7 @@ use super::audit::{self, Entry};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::row::row;
+use super::sql::{Sql, sql};
 use crate::clock::Timestamp;
 
 /// A key with its private half.
@@ -117,6 +118,42 @@ pub async fn apply(tx: &mut Tx, change: &Change) -> Result<bool> {
         }
     }
     Ok(changed > 0)
+}
+
+/// A revoked key, whose forged access has not ended completely.
+#[derive(Clone, Debug)]
+pub struct RevokedKey {
+    /// Key id.
+    pub kid: String,
+    /// Key id of the key before; empty for the first key.
+    pub predecessor: String,
+    /// Time from which the key was published.
+    pub created_at: Timestamp,
+    /// Time of the revocation.
+    pub revoked_at: Timestamp,
+}
+
+row!(RevokedKey: kid, predecessor, created_at, revoked_at);
+
+/// Lists the keys that were revoked before a time, and are not marked by [`complete_revocation`].
+pub async fn list_incomplete_revocations(db: &Db, before: Timestamp) -> Result<Vec<RevokedKey>> {
+    const SQL: Sql = sql!(
+        "SELECT k.kid, k.predecessor, k.created_at, k.revoked_at FROM auth_keys k \
+         WHERE k.revoked_at IS NOT NULL AND k.access_ended_at IS NULL AND ",
+        (
+            "julianday(k.revoked_at) <= julianday($1)",
+            "k.revoked_at <= $1"
+        ),
+        " ORDER BY k.kid"
+    );
+    db.fetch_all(SQL, &[before.into()]).await
+}
+
+/// Marks that everything that a revoked key may have created has ended.
+pub async fn complete_revocation(db: &Db, kid: &str, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE auth_keys SET access_ended_at = $2 WHERE kid = $1 AND revoked_at IS NOT NULL";
+    db.execute(sql, vec![kid.into(), now.into()]).await?;
+    Ok(())
 }
 
 async fn insert(tx: &mut Tx, key: &KeyRow) -> Result<u64> {

@@ -4,6 +4,7 @@ use super::row::row;
 use super::sql::Sql;
 use super::value::JsonColumn;
 use crate::oauth::claims_request::GrantedClaims;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// Columns of the grant `g`, and of the details `y` of its client.
 pub(super) const TERMS_COLUMNS: Sql =
@@ -14,8 +15,8 @@ pub(super) const TERMS_COLUMNS: Sql =
 pub struct UserinfoTerms {
     /// The claims that the client requested one by one.
     pub claims: GrantedClaims,
-    /// True if the response is signed (`userinfo_signed_response_alg`).
-    pub signed: bool,
+    /// Algorithm of a signed response (`userinfo_signed_response_alg`); `None`: plain JSON.
+    pub algorithm: Option<SigningAlgorithm>,
 }
 
 /// The columns of `TERMS_COLUMNS`; all NULL if an outer join found no grant.
@@ -28,9 +29,10 @@ row!(TermsColumns: terms_claims, terms_algorithm);
 
 impl From<TermsColumns> for UserinfoTerms {
     fn from(columns: TermsColumns) -> Self {
+        let algorithm = columns.terms_algorithm.as_deref();
         Self {
             claims: columns.terms_claims.unwrap_or_default().0,
-            signed: columns.terms_algorithm.is_some(),
+            algorithm: algorithm.and_then(SigningAlgorithm::from_name),
         }
     }
 }

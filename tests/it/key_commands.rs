@@ -1,5 +1,6 @@
 //! The commands of signing keys: `key list`, `key rotate`, `key revoke` and `key export`.
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use storyden_auth::clock::Clock;
 use storyden_auth::jobs;
@@ -60,7 +61,9 @@ both! {
         assert_eq!(list[0]["algorithm"], "RS256");
         let announced = run(&setup, &["key", "rotate", "--json"]).await;
         assert_eq!(states(&announced), ["current", "next"]);
-        assert_eq!(announced[0], list[0]);
+        assert_eq!(announced[0]["kid"], list[0]["kid"]);
+        assert_eq!(list[0].get("published_until"), None);
+        assert!(announced[0]["published_until"].as_str() > announced[1]["signs_from"].as_str());
         let again = run(&setup, &["key", "rotate", "--json"]).await;
         assert_eq!(again, announced, "the next key is not replaced, and waits no longer");
         let switched = run(&setup, &["key", "rotate", "--now", "--json"]).await;
@@ -167,5 +170,48 @@ both! {
             assert!(said.contains("OAUTH_KEYS_SECRET is not set"), "{said}");
         }
         drop(server);
+    }
+
+    /// `doctor` reports entries of `OAUTH_RETIRED_KEYS` that are private or sign, chosen algorithms without a
+    /// key, keys of servers with different secrets, and old keys that do not rotate.
+    async fn doctor_reports_wrong_combinations(setup: Setup) {
+        let mut setup = setup;
+        let server = started(&mut setup).await;
+        let doctor = async |settings: &[(&str, &str)]| {
+            let settings = [&[("PUBLIC_API_ADDRESS", "http://localhost:1")], settings].concat();
+            setup.run(&["doctor"], &settings).await.stdout
+        };
+        let made: Value = serde_json::from_str(&setup.run(&["key", "generate", "--json"], &[]).await.stdout).unwrap();
+        let private = made["base64"].as_str().unwrap();
+        let said = doctor(&[SETTINGS[0], SETTINGS[1], ("OAUTH_RETIRED_KEYS", private)]).await;
+        assert!(said.contains(&format!("has the private key {}", made["kid"].as_str().unwrap())), "{said}");
+        let exported = setup.run(&["key", "export", "--public"], &SETTINGS).await.stdout;
+        let exported = base64::engine::general_purpose::STANDARD.encode(exported);
+        let said = doctor(&[SETTINGS[0], SETTINGS[1], ("OAUTH_RETIRED_KEYS", &exported)]).await;
+        assert!(said.contains("which signs") && !said.contains("private key"), "{said}");
+        let said = doctor(&[SETTINGS[0], SETTINGS[1], ("OAUTH_RETIRED_KEYS", "eyJrZXlzIjpbe31dfQ==")]).await;
+        assert!(said.contains("OAUTH_RETIRED_KEYS has an entry that is not a set of public keys"), "{said}");
+
+        let arguments = ["client", "create", "--name", "X", "--type", "public", "--redirect-uri", "https://x.example/cb", "--id-token-alg", "ES256"];
+        let both = [SETTINGS[0], SETTINGS[1], ("OAUTH_SIGNING_ALGORITHMS", "RS256,ES256")];
+        assert_eq!(setup.run(&arguments, &both).await.code, Some(0));
+        let said = doctor(&SETTINGS).await;
+        assert!(said.contains("applications chose ES256, and there is no key"), "{said}");
+        let said = doctor(&both).await;
+        assert!(!said.contains("applications chose") && said.contains("ES256: none yet"), "{said}");
+
+        let old = match setup.engine {
+            Engine::Sqlite => "UPDATE auth_keys SET signs_from = strftime('%Y-%m-%d %H:%M:%S+00:00', 'now', '-400 days')",
+            Engine::Postgres => "UPDATE auth_keys SET signs_from = now() - interval '400 days'",
+        };
+        assert_eq!(server.sql(old, &[]).await, 1);
+        let said = doctor(&[SETTINGS[0], SETTINGS[1], ("OAUTH_KEY_ROTATION", "0s")]).await;
+        assert!(said.contains("signs for 400 days, and does not rotate"), "{said}");
+        // A key of another secret, as a server writes it.
+        let copy = "INSERT INTO auth_keys (kid, algorithm, predecessor, sealed, public_jwk, created_at, signs_from) \
+                    SELECT 'other', algorithm, kid, sealed, public_jwk, created_at, signs_from FROM auth_keys";
+        assert_eq!(server.sql(copy, &[]).await, 1);
+        let said = doctor(&SETTINGS).await;
+        assert!(said.contains("and other cannot: servers with different secrets wrote them"), "{said}");
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use storyden_auth::jobs;
 use storyden_auth::keys::Keys;
 use storyden_auth::oauth::signing_algorithm::SigningAlgorithm::{self, Rs256};
+use storyden_auth::store::audit::{Entry, Event};
 use time::Duration;
 
 use crate::support::{Answer, Client, Engine, Member, Server, Setup, both};
@@ -21,6 +24,21 @@ pub(crate) fn rotating(setup: Setup) -> Setup {
 
 fn keys(server: &Server) -> &Keys {
     server.context.keys.as_ref().unwrap()
+}
+
+/// Makes a new RS256 key sign.
+pub(crate) async fn rotate(server: &Server, immediately: bool) {
+    let entry = Entry::new(Event::SigningKeyRotated, server.clock.now());
+    keys(server)
+        .rotate(Rs256, immediately, entry)
+        .await
+        .unwrap();
+}
+
+/// Revokes a key, and ends nothing else.
+async fn revoke(server: &Server, kid: &str) {
+    let entry = Entry::new(Event::SigningKeyRevoked, server.clock.now());
+    keys(server).revoke(kid, entry).await.unwrap();
 }
 
 /// Runs the job of every minute.
@@ -128,7 +146,7 @@ both! {
         let server = rotating(setup).with("OAUTH_ACCESS_TOKEN_TTL", "24h").start().await;
         let app = server.public_client().await;
         let (_, tokens) = tokens_of(&server, "frigg", &app).await;
-        keys(&server).rotate(Rs256, true).await.unwrap();
+        rotate(&server, true).await;
         server.turn(Duration::hours(23));
         userinfo(&server, &tokens).await.expect(200);
         server.turn(Duration::hours(3));
@@ -145,7 +163,7 @@ both! {
         let (frigg, before) = tokens_of(&one, "frigg", &app).await;
         assert_eq!(published(&one).await, published(&two).await, "one first key");
         userinfo(&two, &before).await.expect(200);
-        keys(&one).rotate(Rs256, true).await.unwrap();
+        rotate(&one, true).await;
         let after = one.tokens(&frigg, &app, &[]).await;
         assert_ne!(kid(&after), kid(&before));
         userinfo(&two, &after).await.expect(200); // reads the keys again
@@ -154,7 +172,7 @@ both! {
         assert_eq!(kid(&two.tokens(&frigg, &app, &[]).await), kid(&after));
 
         one.turn(Duration::seconds(1));
-        keys(&two).rotate(Rs256, false).await.unwrap();
+        rotate(&two, false).await;
         jobs::poll_keys(one.context.clone()).await;
         assert_eq!(published(&one).await, published(&two).await);
         assert_eq!(published(&one).await.len(), 3);
@@ -184,7 +202,7 @@ both! {
         let (_, old) = tokens_of(&awake, "m1", &app).await;
         userinfo(&asleep, &old).await.expect(200);
         awake.turn(Duration::days(30));
-        keys(&awake).revoke(&kid(&old)).await.unwrap();
+        revoke(&awake, &kid(&old)).await;
         let (_, new) = tokens_of(&awake, "m2", &app).await;
         assert_eq!(published(&asleep).await, [kid(&new)]);
         let (_, theirs) = tokens_of(&asleep, "m3", &app).await;
@@ -200,7 +218,7 @@ both! {
         let app = one.public_client().await;
         let (frigg, before) = tokens_of(&one, "frigg", &app).await;
         userinfo(&two, &before).await.expect(200);
-        keys(&one).revoke(&kid(&before)).await.unwrap();
+        revoke(&one, &kid(&before)).await;
         userinfo(&two, &before).await.expect_error(401, "invalid_token");
         userinfo(&one, &before).await.expect_error(401, "invalid_token");
         let after = one.tokens(&frigg, &app, &[]).await;
@@ -217,7 +235,7 @@ both! {
         server.turn(Duration::days(83));
         rotate_due(&server).await;
         let [a, b]: [String; 2] = published(&server).await.try_into().unwrap();
-        keys(&server).revoke(&b).await.unwrap();
+        revoke(&server, &b).await;
         assert_eq!(published(&server).await, std::slice::from_ref(&a));
         rotate_due(&server).await;
         let [same, c]: [String; 2] = published(&server).await.try_into().unwrap();
@@ -379,7 +397,7 @@ both! {
         let again = server.request("GET", "/api/oauth/jwks").header("if-none-match", &tag);
         let again = server.send(again).await.expect(304);
         assert_eq!((again.body.as_str(), again.header("etag")), ("", tag.as_str()));
-        keys(&server).rotate(Rs256, false).await.unwrap();
+        rotate(&server, false).await;
         let changed = server.request("GET", "/api/oauth/jwks").header("if-none-match", &tag);
         let changed = server.send(changed).await.expect(200);
         assert_ne!(changed.header("etag"), tag);
@@ -434,6 +452,31 @@ both! {
         assert_eq!(kid(&new), made["kid"].as_str().unwrap());
         userinfo(&announced, &new).await.expect(200);
         assert!(published(&switched).await.contains(&"other".to_owned()));
+    }
+
+    /// From generated keys to a configured key, with the public halves of `key export --public`: tokens of each
+    /// algorithm stay valid on both sides of a rolling restart.
+    async fn public_halves_of_generated_keys_verify(setup: Setup) {
+        const ALGORITHMS: &str = "ES256,RS256,PS256,EdDSA,Ed25519";
+        let made = setup.run(&["key", "generate", "--json"], &[]).await;
+        let made: Value = serde_json::from_str(&made.stdout).unwrap();
+        let announced = STANDARD.encode(json!({ "keys": [made["jwk"]] }).to_string());
+        let generated = rotating(setup.clone()).with("OAUTH_SIGNING_ALGORITHMS", ALGORITHMS).with("OAUTH_RETIRED_KEYS", &announced);
+        let generated = generated.start().await;
+        let app = generated.public_client().await;
+        let (_, old) = tokens_of(&generated, "frigg", &app).await;
+        let settings = [("OAUTH_SIGNING_KEY_BASE64", ""), ("OAUTH_KEYS_SECRET", SECRET), ("OAUTH_SIGNING_ALGORITHMS", ALGORITHMS)];
+        let exported = setup.run(&["key", "export", "--public"], &settings).await.stdout;
+        let configured = setup.with("OAUTH_SIGNING_KEY_BASE64", made["base64"].as_str().unwrap());
+        let configured = configured.with("OAUTH_RETIRED_KEYS", &STANDARD.encode(&exported)).start().await;
+        userinfo(&configured, &old).await.expect(200);
+        let (_, new) = tokens_of(&configured, "odin", &app).await;
+        assert_eq!(kid(&new), made["kid"].as_str().unwrap());
+        userinfo(&generated, &new).await.expect(200);
+        let exported: Value = serde_json::from_str(&exported).unwrap();
+        let jwks = configured.get("/api/oauth/jwks").await.json();
+        assert_eq!(jwks["keys"].as_array().unwrap()[1..], exported["keys"].as_array().unwrap()[..]);
+        assert_eq!(exported["keys"].as_array().unwrap().len(), 5);
     }
 
     /// With a configured key, other algorithms are still generated and rotated.

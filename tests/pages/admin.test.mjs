@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { messages } from '../../web/messages/en.js';
-import { PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
+import { DESKTOP, PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { startCodeFlow } from './code_flow.mjs';
 import { client, deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';
 
@@ -141,13 +141,47 @@ test('issue 8: the audit trail is filtered by event and has pages', async (t) =>
   await checkPage(page, 'admin-audit-phone-light');
 });
 
-test('issue 8: the signing keys are those of the JWK set', async (t) => {
+test('the signing keys are those of the JWK set, rotate, and are revoked with the counts of a dry run', async (t) => {
   const page = await openBrowser(t, member('Odin', { admin: true }), { viewport: PHONE });
   await openPath(page, '/admin/oauth#keys');
   await waitForHeading(page, strings.keys);
-  const { keys } = await (await fetch(`${issuer}/api/oauth/jwks`)).json();
-  for (const { kid } of keys) await page.getByText(kid, { exact: true }).waitFor();
+  const published = async () => (await (await fetch(`${issuer}/api/oauth/jwks`)).json()).keys.map(({ kid }) => kid);
+  const before = await published();
+  for (const kid of before) await page.getByText(kid, { exact: true }).waitFor();
   await checkPage(page, 'admin-keys-phone-light');
+
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: formatMessage(strings.key.rotateNamed, { algorithm: 'RS256', kid: before[0] }) }).click();
+  await checkPage(page, 'admin-keys-rotate-phone-light');
+  await dialog.getByRole('button', { name: messages.common.cancel }).click();
+  assert.deepEqual(await published(), before);
+  await page.getByRole('button', { name: formatMessage(strings.key.rotateNamed, { algorithm: 'RS256', kid: before[0] }) }).click();
+  await dialog.getByRole('button', { name: strings.key.rotate }).click();
+  await page.getByText(strings.key.rotated.title).waitFor();
+  const after = await published();
+  const next = after.find((kid) => !before.includes(kid));
+  assert.equal(after.length, before.length + 1);
+  await page.getByText(next, { exact: true }).waitFor();
+  await page.getByText(strings.key.about.next).waitFor();
+  await page.setViewportSize(DESKTOP);
+  await checkPage(page, 'admin-keys-next-desktop-light');
+
+  // The next key: nothing that began before its creation ends, so the session of the page goes on.
+  await page.getByRole('button', { name: formatMessage(strings.key.revokeNamed, { algorithm: 'RS256', kid: next }) }).click();
+  await dialog.getByRole('heading', { name: formatMessage(strings.key.revokeQuestion.title, { kid: next }) }).waitFor();
+  await checkPage(page, 'admin-keys-revoke-desktop-light');
+  await dialog.getByRole('button', { name: messages.common.cancel }).click();
+  assert.deepEqual(await published(), after);
+
+  // A revocation would end the sessions of the other tests: the answers are made up.
+  await page.route(/\/revoke$/, (route) => route.fulfill({ json: { kid: next, dry_run: false, sessions: 2, grants: 1 } }));
+  await page.getByRole('button', { name: formatMessage(strings.key.revokeNamed, { algorithm: 'RS256', kid: next }) }).click();
+  await page.route(/\/api\/admin\/oauth\/keys$/, (route) => route.fulfill({ status: 401, json: {} }));
+  await dialog.getByRole('button', { name: strings.key.revoke }).click();
+  await waitForHeading(page, strings.key.revoked.title);
+  await page.getByText(/2 sessions and 1 approval/).waitFor();
+  await page.getByText(strings.key.revoked.signedOut).waitFor();
+  await checkPage(page, 'admin-keys-revoked-desktop-light');
 });
 
 test('issue 8: a remote connection is created manually and deleted', async (t) => {

@@ -7,10 +7,12 @@ use crate::cli::{Error, account, arguments, output};
 use crate::clients::{new_id, secrets};
 use crate::context::Context;
 use crate::ids::ClientRowId;
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::{Scope, ScopeName};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::resources;
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
@@ -60,12 +62,19 @@ pub(in crate::cli) struct Create {
     #[arg(long = "post-logout-redirect-uri", help = "Redirect URI after logout, for example \
         https://app.example/goodbye; repeatable, compared byte for byte", value_name = "URI", value_parser = arguments::post_logout_redirect_uri)]
     post_logout_redirect_uris: Vec<String>,
-    /// Sign userinfo responses (RS256, media type application/jwt).
-    #[arg(long)]
-    signed_userinfo: bool,
     /// Require a DPoP proof in every token request, for tokens that are bound to a key of the application.
     #[arg(long)]
     dpop: bool,
+    /// Algorithm of ID tokens, for example ES256 [default: the first of `OAUTH_SIGNING_ALGORITHMS`].
+    #[arg(long, value_name = "NAME", value_parser = arguments::signing_algorithm)]
+    id_token_alg: Option<SigningAlgorithm>,
+    /// Algorithm of access tokens [default: the first of `OAUTH_SIGNING_ALGORITHMS`].
+    #[arg(long, value_name = "NAME", value_parser = arguments::signing_algorithm)]
+    access_token_alg: Option<SigningAlgorithm>,
+    /// Sign userinfo responses (media type application/jwt), with the algorithm RS256 or NAME.
+    #[arg(long, value_name = "NAME", value_parser = arguments::signing_algorithm, num_args = 0..=1,
+        require_equals = true, default_missing_value = "RS256")]
+    signed_userinfo: Option<SigningAlgorithm>,
     /// Grant all permissions of the approving account, beyond --scope.
     #[arg(long)]
     inherit: bool,
@@ -124,6 +133,7 @@ impl Create {
             Some(handle) => Some(owner(context, handle).await?),
             None => None,
         };
+        let algorithms = self.algorithms(context)?;
         let scope = self.scope();
         resources::check_scopes(context, &scope.allowed, &Scope::default(), None)
             .await
@@ -152,6 +162,7 @@ impl Create {
                 ..RequestProtection::NONE
             },
             dpop_bound: self.dpop,
+            algorithms,
             scope,
             redirect_uris: without_repeats(self.redirect_uris),
             redirect_uris_omitted: false,
@@ -167,7 +178,6 @@ impl Create {
                 .is_empty()
                 .then(|| client.scope.allowed.to_string()),
             post_logout_redirect_uris: without_repeats(self.post_logout_redirect_uris),
-            signed_userinfo: self.signed_userinfo,
             ..Details::default()
         };
         insert(context, &client, &details).await?;
@@ -184,6 +194,25 @@ impl Create {
             return vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
         }
         without_repeats(self.grants.clone())
+    }
+
+    /// The chosen algorithms, if this server signs with each.
+    fn algorithms(&self, context: &Context) -> Result<ClientAlgorithms, Error> {
+        let available = &context.config.signing_algorithms.0;
+        let algorithms = ClientAlgorithms {
+            id_token: self.id_token_alg,
+            access_token: self.access_token_alg,
+            userinfo: self.signed_userinfo,
+        };
+        let Some(missing) = algorithms.iter().find(|one| !available.contains(one)) else {
+            return Ok(algorithms);
+        };
+        let names: Vec<&str> = available.iter().map(|one| one.name()).collect();
+        Err(Error::because(format!(
+            "this server does not sign with {}: OAUTH_SIGNING_ALGORITHMS has {}",
+            missing.name(),
+            names.join(", ")
+        )))
     }
 
     fn scope(&self) -> ClientScope {
@@ -258,9 +287,7 @@ async fn insert(
         .write(input, |tx, (client, details, entry)| {
             Box::pin(async move {
                 client_changes::insert(tx, client).await?;
-                if details.default_scope.is_some()
-                    || details.signed_userinfo
-                    || !details.post_logout_redirect_uris.is_empty()
+                if details.default_scope.is_some() || !details.post_logout_redirect_uris.is_empty()
                 {
                     client_details::save(tx, &client.row_id, details).await?;
                 }

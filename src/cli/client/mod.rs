@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::oauth::id_token::SIGNING_ALGORITHM;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_deletion;
 use crate::store::client_details::{self, Details};
@@ -122,6 +122,10 @@ pub(super) struct Shown {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     post_logout_redirect_uris: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    id_token_signed_response_alg: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token_signed_response_alg: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     userinfo_signed_response_alg: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
@@ -131,6 +135,8 @@ pub(super) struct Shown {
 impl Shown {
     /// Converts a client; `owner` is a handle.
     fn new(client: clients::Client, owner: Option<String>) -> Self {
+        let algorithms = client.algorithms;
+        let name = |algorithm: Option<SigningAlgorithm>| algorithm.map(SigningAlgorithm::name);
         Self {
             client_id: client.client_id,
             client_secret: None,
@@ -155,7 +161,9 @@ impl Shown {
             require_pushed_authorization_requests: client.request_protection.pushed.then_some(true),
             dpop_bound_access_tokens: client.dpop_bound,
             post_logout_redirect_uris: Vec::new(),
-            userinfo_signed_response_alg: None,
+            id_token_signed_response_alg: name(algorithms.id_token),
+            access_token_signed_response_alg: name(algorithms.access_token),
+            userinfo_signed_response_alg: name(algorithms.userinfo),
             owner,
             created_at: client.created_at,
         }
@@ -164,7 +172,6 @@ impl Shown {
     /// Adds the metadata without a column in Storyden's table.
     fn with_details(mut self, details: Details) -> Self {
         self.post_logout_redirect_uris = details.post_logout_redirect_uris;
-        self.userinfo_signed_response_alg = details.signed_userinfo.then_some(SIGNING_ALGORITHM);
         self
     }
 
@@ -172,6 +179,7 @@ impl Shown {
         if json {
             return output::print_json(self);
         }
+        let text = |name: Option<&'static str>| name.unwrap_or_default().to_owned();
         let mut facts = vec![("client_id", self.client_id.clone())];
         if let Some(secret) = &self.client_secret {
             facts.push(("client_secret", format!("{secret}   (shown this once)")));
@@ -210,11 +218,14 @@ impl Shown {
                 self.post_logout_redirect_uris.join("\n"),
             ),
             (
-                "signed userinfo",
-                self.userinfo_signed_response_alg
-                    .unwrap_or_default()
-                    .to_owned(),
+                "ID token algorithm",
+                text(self.id_token_signed_response_alg),
             ),
+            (
+                "access token algorithm",
+                text(self.access_token_signed_response_alg),
+            ),
+            ("signed userinfo", text(self.userinfo_signed_response_alg)),
             ("owner", self.owner.clone().unwrap_or_default()),
             ("created", self.created_at.to_rfc3339()),
         ]);

@@ -6,6 +6,7 @@ use crate::clients::secrets;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::ids::{AccountId, ClientRowId, RoleId};
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::{Permission, PermissionSet};
@@ -202,6 +203,7 @@ fn public(now: Timestamp) -> Client {
         pkce_required: true,
         request_protection: RequestProtection::NONE,
         dpop_bound: false,
+        algorithms: ClientAlgorithms::default(),
         scope: scope(),
         redirect_uris: vec![
             "http://127.0.0.1/callback".to_owned(),

@@ -10,14 +10,17 @@ use crate::cli::{key, with_causes};
 use crate::config::Config;
 use crate::context::{self, Context, Environment};
 use crate::keys::schedule::KeyState;
-use crate::keys::{KeyStatus, Keys, SigningKey};
+use crate::keys::{self, KeyStatus, Keys, SigningKey};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
-use crate::store::migrate;
+use crate::store::{self, clients, migrate};
 
 const CHECK: &str = "signing key";
 
 /// Time after which a rotation that did not happen is reported.
 const LATE: Duration = Duration::days(1);
+
+/// Age of a key that is reported if keys do not rotate.
+const OLD: Duration = Duration::days(365);
 
 /// Checks the signing keys, without generating a missing key, and returns a usable key.
 pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<SigningKey> {
@@ -55,7 +58,9 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<
     } else {
         examine_rotated(config, findings).await
     };
-    configured.or(rotated)
+    let current = configured.or(rotated);
+    examine_retired(config, current.as_ref().map(SigningKey::kid), findings);
+    current
 }
 
 fn configured_origin(config: &Config) -> String {
@@ -96,6 +101,72 @@ fn examine_settings(config: &Config, findings: &mut Findings) {
     }
 }
 
+/// Checks `OAUTH_RETIRED_KEYS`: `current` is the kid of the key that signs.
+fn examine_retired(config: &Config, current: Option<&str>, findings: &mut Findings) {
+    for key in keys::retired_keys(config) {
+        let kid = &key.kid;
+        if Some(kid.as_str()) == current {
+            findings.warn(
+                CHECK,
+                format!("OAUTH_RETIRED_KEYS has the key {kid}, which signs"),
+                "remove the entry, or put the key before into the setting",
+            );
+        } else if key.is_private {
+            findings.warn(
+                CHECK,
+                format!(
+                    "OAUTH_RETIRED_KEYS has the private key {kid}, and its public half is enough"
+                ),
+                "set the entry to the output of: base64 -d | openssl pkey -pubout | base64 -w0",
+            );
+        }
+    }
+}
+
+/// Checks the algorithms that clients chose.
+pub(super) async fn examine_chosen(
+    context: &Context,
+    findings: &mut Findings,
+) -> store::Result<()> {
+    let chosen = clients::list_chosen_algorithms(&context.db).await?;
+    let available = &context.config.signing_algorithms.0;
+    let is_missing = |name: &String| {
+        SigningAlgorithm::from_name(name).is_none_or(|one| !available.contains(&one))
+    };
+    let missing: Vec<String> = chosen.into_iter().filter(is_missing).collect();
+    if !missing.is_empty() {
+        let names = missing.join(", ");
+        findings.warn(
+            CHECK,
+            format!("applications chose {names}, and there is no key: their tokens have the default algorithm"),
+            format!("add {names} to OAUTH_SIGNING_ALGORITHMS, or change the applications"),
+        );
+    }
+    Ok(())
+}
+
+/// Reports the stored keys that cannot be opened.
+async fn examine_seals(keys: &Keys, error: &dyn std::error::Error, findings: &mut Findings) {
+    let advice = "set OAUTH_KEYS_SECRET to the value of the other replicas, or restore oauth-keys.secret \
+                  from a backup";
+    let examined = keys.examine().await.unwrap_or_default();
+    let (opened, closed): (Vec<_>, Vec<_>) =
+        examined.into_iter().partition(|(_, is_open)| *is_open);
+    if opened.is_empty() || closed.is_empty() {
+        return findings.fail(CHECK, with_causes(error), advice);
+    }
+    let kids = |keys: &[(String, bool)]| {
+        let kids: Vec<&str> = keys.iter().map(|(kid, _)| kid.as_str()).collect();
+        kids.join(", ")
+    };
+    let finding = format!(
+        "the keys {} can be opened and {} cannot: servers with different secrets wrote them",
+        kids(&opened),
+        kids(&closed)
+    );
+    findings.fail(CHECK, finding, advice);
+}
+
 /// Checks the keys in the database.
 async fn examine_rotated(config: &Config, findings: &mut Findings) -> Option<SigningKey> {
     let Some(config) = without_creating(config.clone()) else {
@@ -110,9 +181,7 @@ async fn examine_rotated(config: &Config, findings: &mut Findings) -> Option<Sig
     }
     let keys = context.keys.as_ref()?;
     if let Err(error) = keys.load_existing().await {
-        let advice = "set OAUTH_KEYS_SECRET to the value of the other replicas, or restore \
-                      oauth-keys.secret from a backup";
-        findings.fail(CHECK, with_causes(&error), advice);
+        examine_seals(keys, &error, findings).await;
         return None;
     }
     examine_status(&context, keys, findings);
@@ -145,8 +214,28 @@ fn examine_status(context: &Context, keys: &Keys, findings: &mut Findings) {
             Some(next) => {
                 findings.ok(CHECK, format!("{finding}; next in {} days", next.whole_days()));
             }
+            None if age > OLD => findings.warn(
+                CHECK,
+                format!("{finding}, and does not rotate"),
+                "run `storyden-auth key rotate`, and remove OAUTH_KEY_ROTATION",
+            ),
             None => findings.ok(CHECK, finding),
         }
+    }
+    let has_key = |algorithm: &SigningAlgorithm| {
+        status
+            .iter()
+            .any(|key| key.facts.algorithm == *algorithm && key.state == KeyState::Current)
+    };
+    let rotated = keys.rotated_algorithms();
+    for algorithm in rotated
+        .iter()
+        .filter(|one| !status.is_empty() && !has_key(one))
+    {
+        findings.ok(
+            CHECK,
+            format!("{}: none yet; `serve` generates a key", algorithm.name()),
+        );
     }
     let config = &context.config;
     let is_unused = |key: &KeyStatus| {

@@ -2,15 +2,14 @@
 
 use clap::Args;
 
-use super::{keys_of, open_with_keys, print_status};
+use super::{open_with_keys, print_list};
 use crate::cli::progress::with_time;
-use crate::cli::{Error, output};
-use crate::clock::Timestamp;
+use crate::cli::{Error, arguments, output};
 use crate::config::Config;
-use crate::context::Context;
-use crate::keys::{KeyStatus, Keys};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
-use crate::store::forged_access::{self, ForgedAccess};
+use crate::signing_keys;
+use crate::store::audit::{Entry, Event};
+use crate::store::forged_access::ForgedAccess;
 
 /// Let a new key sign, 15 minutes after clients can fetch the key, or at once.
 ///
@@ -22,7 +21,7 @@ pub(in crate::cli) struct Rotate {
     #[arg(long)]
     now: bool,
     /// The algorithm, as in ES256. Not given: every algorithm of `OAUTH_SIGNING_ALGORITHMS`.
-    #[arg(long, value_name = "NAME", value_parser = algorithm)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::signing_algorithm)]
     algorithm: Option<SigningAlgorithm>,
     /// Print JSON, as `key list`.
     #[arg(long)]
@@ -52,34 +51,14 @@ pub(in crate::cli) struct Revoke {
     json: bool,
 }
 
-fn algorithm(name: &str) -> Result<SigningAlgorithm, String> {
-    SigningAlgorithm::from_name(name).ok_or_else(|| {
-        let names: Vec<&str> = SigningAlgorithm::ALL.iter().map(|one| one.name()).collect();
-        format!("use {}", names.join(", "))
-    })
-}
-
 impl Rotate {
     /// Rotates and prints the keys.
     pub(super) async fn run(self, config: Config) -> Result<(), Error> {
-        let algorithms = match self.algorithm {
-            Some(algorithm) => vec![algorithm],
-            None => config.rotated_algorithms(),
-        };
         let context = open_with_keys(config).await?;
-        let keys = keys_of(&context)?;
-        let is_rotated = |one: &SigningAlgorithm| keys.rotated_algorithms().contains(one);
-        if algorithms.is_empty() || !algorithms.iter().all(is_rotated) {
-            return Err(Error::because(
-                "only generated keys rotate by command. To replace the key of OAUTH_SIGNING_KEY_BASE64: put \
-                 the output of `storyden-auth key generate` into OAUTH_RETIRED_KEYS of every replica and \
-                 restart; exchange the two values after 10 minutes and restart again",
-            ));
-        }
-        for algorithm in algorithms {
-            keys.rotate(algorithm, self.now).await?;
-        }
-        print_status(&keys.status(), self.json)
+        let entry = Entry::new(Event::SigningKeyRotated, context.clock.now());
+        let rotated = signing_keys::rotate(&context, self.algorithm, self.now, &entry);
+        rotated.await?;
+        print_list(&signing_keys::list(&context).await?, self.json)
     }
 }
 
@@ -87,16 +66,7 @@ impl Revoke {
     /// Revokes, or counts.
     pub(super) async fn run(self, config: Config) -> Result<(), Error> {
         let context = open_with_keys(config).await?;
-        let keys = keys_of(&context)?;
-        let key = self.find(keys)?;
-        // A key of an earlier version was taken over as the first key, and is older than the row.
-        let since = if key.facts.predecessor.is_empty() {
-            Timestamp::FIRST
-        } else {
-            key.facts.created_at
-        };
-        let found = forged_access::count(&context.db, since, context.clock.now());
-        let found = with_time(found, "counting").await?;
+        let found = with_time(signing_keys::count(&context, &self.kid), "counting").await?;
         if self.dry_run {
             return self.print(&found);
         }
@@ -108,30 +78,10 @@ impl Revoke {
                 None => return Err(Error::because("nothing was revoked; confirm with --yes")),
             }
         }
-        self.revoke(&context, since).await
-    }
-
-    async fn revoke(&self, context: &Context, since: Timestamp) -> Result<(), Error> {
-        // The key first: from then on, nothing new can be created with a forged token.
-        keys_of(context)?.revoke(&self.kid).await?;
-        let ended = forged_access::end(&context.db, since, context.clock.now());
+        let entry = Entry::new(Event::SigningKeyRevoked, context.clock.now());
+        let ended = signing_keys::revoke(&context, &self.kid, entry);
         let ended = with_time(ended, "ending access").await?;
         self.print(&ended)
-    }
-
-    fn find(&self, keys: &Keys) -> Result<KeyStatus, Error> {
-        let found = keys
-            .status()
-            .into_iter()
-            .find(|key| key.facts.kid == self.kid);
-        found.ok_or_else(|| {
-            Error::because(format!(
-                "there is no generated key with the kid {}; `storyden-auth key list` lists the keys. A key \
-                 of OAUTH_SIGNING_KEY_BASE64 or OAUTH_RETIRED_KEYS is revoked by removing the value and \
-                 restarting every replica",
-                self.kid
-            ))
-        })
     }
 
     fn print(&self, ended: &ForgedAccess) -> Result<(), Error> {

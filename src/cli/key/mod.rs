@@ -11,8 +11,9 @@ use super::{Error, output, serve};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::context::{self, Context, Environment};
-use crate::keys::{KeyStatus, Keys, SigningKey};
+use crate::keys::SigningKey;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::signing_keys::{self, KeyResource};
 use crate::telemetry;
 use changes::{Revoke, Rotate};
 
@@ -48,7 +49,7 @@ pub(super) struct Show {
     json: bool,
 }
 
-/// List the generated keys: kid, algorithm, state and times.
+/// List the keys: kid, algorithm, state and times.
 #[derive(Args, Debug)]
 pub(super) struct List {
     /// Print JSON: a list of keys with kid, algorithm, state and times.
@@ -109,7 +110,7 @@ impl Show {
             context::configured_keys(&config)?.signing
         } else {
             let context = open_with_keys(config).await?;
-            let keys = keys_of(&context)?;
+            let keys = signing_keys::keys_of(&context)?;
             keys.signing_key(keys.default_algorithm())
         };
         let key = key.ok_or(missing)?;
@@ -125,14 +126,14 @@ impl Show {
 impl List {
     async fn run(self, config: Config) -> Result<(), Error> {
         let context = open_with_keys(config).await?;
-        print_status(&keys_of(&context)?.status(), self.json)
+        print_list(&signing_keys::list(&context).await?, self.json)
     }
 }
 
 impl Export {
     async fn run(self, config: Config) -> Result<(), Error> {
         let context = open_with_keys(config).await?;
-        output::print_json(&keys_of(&context)?.jwks().await)
+        output::print_json(&signing_keys::keys_of(&context)?.jwks().await)
     }
 }
 
@@ -147,26 +148,20 @@ pub(super) async fn open_with_keys(config: Config) -> Result<Context, Error> {
     Ok(context)
 }
 
-/// Returns the keys of the server.
-pub(super) fn keys_of(context: &Context) -> Result<&Keys, Error> {
-    let keys = context.keys.as_ref();
-    keys.ok_or_else(|| Error::because("OAUTH_ENABLED is false: there are no signing keys"))
-}
-
-/// Prints the generated keys as a table or as JSON.
-pub(super) fn print_status(keys: &[KeyStatus], json: bool) -> Result<(), Error> {
+/// Prints keys as a table or as JSON.
+pub(super) fn print_list(keys: &[KeyResource], json: bool) -> Result<(), Error> {
     if json {
-        return output::print_json(&keys.iter().map(json_of).collect::<Vec<_>>());
+        return output::print_json(&keys);
     }
-    let row = |key: &KeyStatus| {
-        let revoked_at = key.facts.revoked_at.map(Timestamp::to_rfc3339);
+    let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339).unwrap_or_default();
+    let row = |key: &KeyResource| {
         [
-            key.facts.kid.clone(),
-            key.facts.algorithm.name().to_owned(),
-            key.state.name().to_owned(),
-            key.facts.created_at.to_rfc3339(),
-            key.facts.signs_from.to_rfc3339(),
-            revoked_at.unwrap_or_default(),
+            key.kid.clone(),
+            key.algorithm.to_owned(),
+            key.state.to_owned(),
+            time(key.created_at),
+            time(key.signs_from),
+            time(key.revoked_at),
         ]
     };
     let heads = [
@@ -178,18 +173,6 @@ pub(super) fn print_status(keys: &[KeyStatus], json: bool) -> Result<(), Error> 
         "REVOKED",
     ];
     output::print(&output::table(heads, keys.iter().map(row)))
-}
-
-/// Returns a key as a JSON object.
-pub(super) fn json_of(key: &KeyStatus) -> serde_json::Value {
-    serde_json::json!({
-        "kid": key.facts.kid,
-        "algorithm": key.facts.algorithm.name(),
-        "state": key.state.name(),
-        "created_at": key.facts.created_at,
-        "signs_from": key.facts.signs_from,
-        "revoked_at": key.facts.revoked_at,
-    })
 }
 
 /// True if the key that signs comes from the settings or from the file of the profile `storyden`.

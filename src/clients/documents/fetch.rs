@@ -96,6 +96,7 @@ pub(super) async fn fetch_document(
         scope: &context.config.document_scope(),
         resource_scopes: &resource_scopes(context, &document).await?,
         private_use_schemes: &context.config.private_use_schemes(),
+        signing_algorithms: &context.config.signing_algorithms.0,
     };
     let policy = context.config.policies.client_documents;
     let document = client_document::check(policy, client_id, &document, bounds);

@@ -166,7 +166,6 @@ async fn store_document(
         post_logout_redirect_uris: document.post_logout_redirect_uris,
         about: document.about,
         registration_token: None,
-        signed_userinfo: document.signed_userinfo,
         request_object_algorithm: document.requests.algorithm(),
     };
     let new = NewSnapshot {
@@ -244,6 +243,7 @@ fn client_of(
         pkce_required: before.is_none_or(|one| one.pkce_required),
         request_protection: document.requests.protection(),
         dpop_bound: document.dpop_bound,
+        algorithms: document.algorithms,
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed: document.allowed.clone(),

@@ -6,13 +6,16 @@ use serde_json::Value;
 
 use crate::clients::builtin;
 use crate::compat::ClientInput;
+use crate::context::Context;
 use crate::http::error::{ApiError, Kind};
 use crate::ids::AccountId;
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_scope::ScopePolicy;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::private_use_scheme::PrivateUseSchemes;
 use crate::oauth::redirect_uri::RedirectUriError;
 use crate::oauth::scope::{Scope, ScopeName};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::passwords;
 use crate::secret::Secret;
 
@@ -40,6 +43,8 @@ pub struct CreateClient {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     pub(super) dpop_bound_access_tokens: Option<Value>,
+    #[serde(flatten)]
+    pub(super) algorithms: AlgorithmProps,
     /// Name shown on the consent page.
     pub(super) name: String,
     /// False exempts a confidential client from PKCE; true if absent.
@@ -80,6 +85,8 @@ pub struct UpdateClient {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     pub(super) dpop_bound_access_tokens: Option<Value>,
+    #[serde(flatten)]
+    pub(super) algorithms: AlgorithmProps,
     /// Name shown on the consent page.
     #[serde(default, deserialize_with = "given")]
     pub(super) name: Option<String>,
@@ -98,6 +105,78 @@ pub struct UpdateClient {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) scope_policy: Option<PolicyName>,
+}
+
+/// The signature algorithms of a client; `null` or an empty text is no choice.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OAuthClientAlgorithmProps)]
+pub(super) struct AlgorithmProps {
+    /// Algorithm of access tokens, from `id_token_signing_alg_values_supported`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    access_token_signed_response_alg: Option<Value>,
+    /// Algorithm of ID tokens, from `id_token_signing_alg_values_supported`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    id_token_signed_response_alg: Option<Value>,
+    /// Algorithm of signed userinfo responses; without a choice the responses are plain JSON.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    userinfo_signed_response_alg: Option<Value>,
+}
+
+/// Reads the algorithms of a client, which now has the algorithms `before`; `None` if no member is given.
+/// With [`ClientInput::AsSent`] the members are unknown, and ignored.
+pub(super) fn algorithms(
+    context: &Context,
+    before: ClientAlgorithms,
+    given: &AlgorithmProps,
+) -> Result<Option<ClientAlgorithms>, ApiError> {
+    let AlgorithmProps {
+        access_token_signed_response_alg: access_token,
+        id_token_signed_response_alg: id_token,
+        userinfo_signed_response_alg: userinfo,
+    } = given;
+    let is_ignored = context.config.policies.admin.client_input == ClientInput::AsSent;
+    if is_ignored
+        || [access_token, id_token, userinfo]
+            .iter()
+            .all(|one| one.is_none())
+    {
+        return Ok(None);
+    }
+    let available = &context.config.signing_algorithms.0;
+    let read = |member: &str, before, given: &Option<Value>| match given {
+        None => Ok(before),
+        Some(given) => algorithm(available, member, given),
+    };
+    Ok(Some(ClientAlgorithms {
+        id_token: read("id_token_signed_response_alg", before.id_token, id_token)?,
+        access_token: read(
+            "access_token_signed_response_alg",
+            before.access_token,
+            access_token,
+        )?,
+        userinfo: read("userinfo_signed_response_alg", before.userinfo, userinfo)?,
+    }))
+}
+
+fn algorithm(
+    available: &[SigningAlgorithm],
+    member: &str,
+    given: &Value,
+) -> Result<Option<SigningAlgorithm>, ApiError> {
+    let name = match given {
+        Value::Null => return Ok(None),
+        Value::String(name) if name.is_empty() => return Ok(None),
+        Value::String(name) => SigningAlgorithm::from_name(name),
+        _ => None,
+    };
+    let known = name.filter(|known| available.contains(known));
+    known.map(Some).ok_or_else(|| {
+        let names: Vec<&str> = available.iter().map(|one| one.name()).collect();
+        ApiError::invalid(format!("{member} must be one of: {}", names.join(", ")))
+    })
 }
 
 /// The name of a client type.

@@ -18,6 +18,7 @@ use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::{Actor, Administrator};
 use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::request_protection::RequestProtection;
@@ -156,6 +157,8 @@ async fn checked(
     let schemes = context.config.private_use_schemes();
     let pkce_required = client_input::pkce_required(input, kind, new.pkce_required.as_ref())?;
     let dpop_bound = client_input::dpop_bound(input, new.dpop_bound_access_tokens.as_ref())?;
+    let no_choice = ClientAlgorithms::default();
+    let algorithms = client_input::algorithms(context, no_choice, &new.algorithms)?;
     let mut client = Client {
         row_id: ClientRowId::generate(now),
         client_id: client_input::client_id(input, new.client_id)?,
@@ -171,6 +174,7 @@ async fn checked(
             ..RequestProtection::NONE
         },
         dpop_bound: dpop_bound.unwrap_or(false),
+        algorithms: algorithms.unwrap_or_default(),
         scope: ClientScope {
             policy: new
                 .scope_policy
@@ -319,6 +323,7 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
             ..client.request_protection
         }),
         dpop_bound: client_input::dpop_bound(input, sent.dpop_bound_access_tokens.as_ref())?,
+        algorithms: client_input::algorithms(context, client.algorithms, &sent.algorithms)?,
     };
     if changes.allowed_grants.is_some() || changes.redirect_uris.is_some() {
         let grants = changes.allowed_grants.as_ref().unwrap_or(&client.grants);

@@ -1,5 +1,5 @@
 //! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device
-//! authorizations and refresh tokens of all accounts, resources, revocation, and the audit trail.
+//! authorizations and refresh tokens of all accounts, resources, revocation, signing keys, and the audit trail.
 //! Requires ADMINISTRATOR, with any credential.
 
 pub mod access_keys;
@@ -12,6 +12,7 @@ pub mod refresh_tokens;
 pub mod remote;
 pub mod resources;
 pub mod revocation;
+pub mod signing_keys;
 
 use crate::context::Context;
 use crate::http::guards::Actor;

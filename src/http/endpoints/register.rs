@@ -115,6 +115,7 @@ pub(super) async fn check(
         resource_scopes: &resources::listable(context, limited, asked.scope()).await?,
         scope: &context.config.registration_scope(),
         private_use_schemes: &context.config.private_use_schemes(),
+        signing_algorithms: &context.config.signing_algorithms.0,
     };
     let mut metadata = asked.check(policy, bounds)?;
     if !context.config.protects_requests() {

@@ -240,8 +240,8 @@ async fn claims_of(
     };
     let released = policy.released(ClaimPlace::Userinfo, &token.scope, &terms.claims);
     let person = person_claims::collect(context, &account, &released).await?;
-    match token.client_id {
-        Some(client_id) if terms.signed => {
+    match (token.client_id, terms.algorithm) {
+        (Some(client_id), Some(algorithm)) => {
             let claims = SignedUserinfo {
                 aud: &client_id,
                 exp: token.expires_at,
@@ -249,7 +249,7 @@ async fn claims_of(
                 sub: &account.id,
                 person,
             };
-            sign(context, &claims).await
+            sign(context, algorithm, &claims).await
         }
         _ => Ok(Json(UserInfo {
             person,
@@ -259,14 +259,15 @@ async fn claims_of(
     }
 }
 
-/// The algorithm that clients register (`userinfo_signed_response_alg`).
-const USERINFO_ALGORITHM: SigningAlgorithm = SigningAlgorithm::Rs256;
-
-async fn sign(context: &Context, claims: &SignedUserinfo<'_>) -> Result<Response, OAuthError> {
+async fn sign(
+    context: &Context,
+    algorithm: SigningAlgorithm,
+    claims: &SignedUserinfo<'_>,
+) -> Result<Response, OAuthError> {
     const JWT: HeaderValue = HeaderValue::from_static("application/jwt");
     let keys = context.keys.as_ref();
     let keys = keys.ok_or_else(|| OAuthError::server_error("there is no key"))?;
-    let signed = keys.turn_with(USERINFO_ALGORITHM).await?;
+    let signed = keys.turn_with(Some(algorithm)).await?;
     let signed = signed.sign("JWT", claims).await?;
     Ok(([(CONTENT_TYPE, JWT)], signed).into_response())
 }

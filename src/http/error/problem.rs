@@ -17,7 +17,7 @@ use crate::keys::sealer;
 use crate::oauth::client_rules::ClientRuleError;
 use crate::oauth::dpop::AuthScheme;
 use crate::trace_id::trace_id;
-use crate::{passwords, remote, resources, store};
+use crate::{keys, passwords, remote, resources, signing_keys, store};
 
 /// Kind of a problem (storyden-contract.md#error-bodies).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,6 +309,23 @@ impl From<resources::Error> for ApiError {
             Error::Taken(why) => Self::new(Kind::AlreadyExists, why),
             Error::Missing => Self::new(Kind::NotFound, Error::Missing.to_string()),
             Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<signing_keys::Error> for ApiError {
+    fn from(error: signing_keys::Error) -> Self {
+        use signing_keys::Error;
+        match error {
+            Error::Disabled | Error::Unknown(_) => Self::new(Kind::NotFound, error.to_string()),
+            Error::NotGenerated => Self::new(Kind::AlreadyExists, error.to_string()),
+            Error::Keys(keys::Error::Store(error)) | Error::Store(error) => error.into(),
+            Error::Keys(error) => {
+                let text = "The signing keys could not be changed; the log has the reason";
+                let mut problem = Self::new(Kind::Internal, text);
+                problem.cause = Some(error.into());
+                problem
+            }
         }
     }
 }

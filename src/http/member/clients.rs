@@ -19,6 +19,7 @@ use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::Person;
 use crate::ids::ClientRowId;
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_rules::{Rules, Shape};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
@@ -174,6 +175,7 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
             ..RequestProtection::NONE
         },
         dpop_bound: false,
+        algorithms: ClientAlgorithms::default(),
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed,

@@ -5,6 +5,7 @@
 //! are registered. A part that cannot be registered is left out, with a warning (RFC 7591 §3.2.1).
 
 mod about;
+mod algorithms;
 mod faults;
 mod https_url;
 mod keys;
@@ -16,14 +17,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth_method::AuthMethod;
+use super::client_algorithms::ClientAlgorithms;
 use super::client_name;
 use super::error::OAuthError;
 use super::grant_type::{ClientType, GrantType};
-use super::id_token::SIGNING_ALGORITHM;
 use super::key_set;
 use super::private_use_scheme::PrivateUseSchemes;
 use super::scope::Scope;
+use super::signing_algorithm::SigningAlgorithm;
 
+pub use algorithms::RequestedAlgorithms;
 pub(super) use faults::Faults;
 pub(super) use members::Members;
 pub use requests::RequestMetadata;
@@ -72,6 +75,8 @@ pub struct Bounds<'a> {
     pub resource_scopes: &'a Scope,
     /// The private-use schemes without a dot that redirect URIs may have.
     pub private_use_schemes: &'a PrivateUseSchemes,
+    /// The algorithms that this server has keys for.
+    pub signing_algorithms: &'a [SigningAlgorithm],
 }
 
 /// The known members of a registration request; other members are ignored (RFC 7591 §2).
@@ -105,12 +110,11 @@ pub struct RequestedMetadata {
     /// The scope of a request without `scope`.
     #[schema(required = false)]
     scope: Option<String>,
-    /// `RS256`, for signed userinfo responses. Other algorithms are not registered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    userinfo_signed_response_alg: Option<String>,
     /// True if the client always sends DPoP proofs: token requests without a proof are then rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     dpop_bound_access_tokens: Option<bool>,
+    #[serde(flatten)]
+    algorithms: RequestedAlgorithms,
     /// False if the client cannot use PKCE; only for clients with a secret, and only if the operator
     /// allows that for registrations.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,10 +189,10 @@ pub struct ClientMetadata {
     pub scope: Scope,
     /// The allowed scope.
     pub allowed: Scope,
-    /// True if userinfo responses are signed.
-    pub signed_userinfo: bool,
     /// True if token requests need a DPoP proof (RFC 9449 §5.2).
     pub dpop_bound: bool,
+    /// The chosen signature algorithms.
+    pub algorithms: ClientAlgorithms,
     /// The client's choice about PKCE, if any.
     pub pkce_required: Option<bool>,
     /// Metadata about authorization requests.
@@ -257,8 +261,8 @@ impl RequestedMetadata {
             jwks: None,
             jwks_uri: None,
             scope: members.text(&mut faults, "scope")?,
-            userinfo_signed_response_alg: None,
             dpop_bound_access_tokens: None,
+            algorithms: RequestedAlgorithms::default(),
             pkce_required: None,
             requests: RequestMetadata::default(),
             about: members.about(&mut faults, !policy.basic_members_only)?,
@@ -269,10 +273,9 @@ impl RequestedMetadata {
             asked.post_logout_redirect_uris = uris.unwrap_or_default();
             asked.jwks = members.get("jwks").cloned();
             asked.jwks_uri = members.text(&mut faults, "jwks_uri")?;
-            asked.userinfo_signed_response_alg =
-                members.text(&mut faults, "userinfo_signed_response_alg")?;
             asked.dpop_bound_access_tokens =
                 members.flag(&mut faults, "dpop_bound_access_tokens")?;
+            asked.algorithms = members.algorithms(&mut faults)?;
             asked.pkce_required = members.flag(&mut faults, "pkce_required")?;
             asked.requests = RequestMetadata::read(members, &mut faults)?;
         }
@@ -314,6 +317,7 @@ impl RequestedMetadata {
         let name = name.transpose();
         let name = name.map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
         let post_logout = self.post_logout_redirect_uris;
+        let algorithms = rules.algorithms(&self.algorithms)?;
         Ok(ClientMetadata {
             name: name.flatten(),
             auth_method,
@@ -328,10 +332,8 @@ impl RequestedMetadata {
                 bounds.scope.clone()
             },
             scope,
-            // RFC 7591 §3.2.1: the server may register less, and the response tells so
-            signed_userinfo: self.userinfo_signed_response_alg.as_deref()
-                == Some(SIGNING_ALGORITHM),
             dpop_bound: self.dpop_bound_access_tokens == Some(true),
+            algorithms,
             pkce_required: self.pkce_required,
             requests,
             about,
@@ -380,6 +382,7 @@ mod tests {
             scope: &scope,
             resource_scopes: &Scope::stored("tools:read"),
             private_use_schemes: &PrivateUseSchemes::of(&["cursor"]),
+            signing_algorithms: &[SigningAlgorithm::Rs256, SigningAlgorithm::Es256],
         };
         RequestedMetadata::read(policy, document)?.check(policy, bounds)
     }

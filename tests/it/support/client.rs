@@ -2,6 +2,7 @@
 
 use storyden_auth::ids::{AccountId, ClientRowId};
 use storyden_auth::oauth::auth_method::AuthMethod;
+use storyden_auth::oauth::client_algorithms::ClientAlgorithms;
 use storyden_auth::oauth::client_scope::{ClientScope, ScopePolicy};
 use storyden_auth::oauth::grant_type::{ClientType, GrantType};
 use storyden_auth::oauth::pkce::{CodeChallenge, CodeVerifier};
@@ -132,6 +133,7 @@ impl Server {
             pkce_required: new.pkce_required,
             request_protection: new.request_protection,
             dpop_bound: false,
+            algorithms: ClientAlgorithms::default(),
             scope: ClientScope {
                 policy,
                 allowed: Scope::stored(new.scope),

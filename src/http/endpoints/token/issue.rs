@@ -119,10 +119,12 @@ impl Issue<'_> {
             scope: self.scope.to_string(),
             sub: &self.account.id,
         };
-        let turn = keys.turn().await?;
+        let algorithms = self.client.algorithms;
+        let turn = keys.turn_with(algorithms.access_token).await?;
         let format = context.config.policies.tokens.access_token_format;
         let access_token = turn.sign(format.issued_type(), &claims).await?;
         let id_token = if let Some(person) = person {
+            let turn = keys.same_turn_with(&turn, algorithms.id_token)?;
             let claims = IdTokenClaims {
                 acr,
                 at_hash: at_hash(&access_token, turn.algorithm()),
