@@ -124,7 +124,6 @@ both! {
         let without = exported.replace("dpop = true\n", "");
         let text = run(&setup, &["plan", &written(&setup, &without)]).await;
         assert!(text.contains("dpop: true -> false"), "{text}");
-        let file = written(&setup, &exported);
         let second = setup.second_community().await;
         let file = written(&second, &exported);
         assert_eq!(changes(&second, "plan", &file).await.len(), 5);

@@ -6,11 +6,14 @@ use crate::cli::{Error, account, arguments};
 use crate::compat::Policies;
 use crate::context::Context;
 use crate::ids::ClientRowId;
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_rules::{ClientRuleError, Rules, Shape};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::PermissionSet;
+use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::client_changes::Changes;
 use crate::store::client_details::{self, Details};
 use crate::store::clients::{self, Client};
@@ -56,6 +59,11 @@ async fn wanted(
         kind,
         pkce_required: !declared.without_pkce,
         dpop_bound: declared.dpop,
+        request_protection: RequestProtection {
+            pushed: declared.require_pushed_requests,
+            ..RequestProtection::NONE
+        },
+        algorithms: algorithms(context, declared)?,
         scope: scope(declared, stored)?,
         redirect_uris,
         redirect_uris_omitted: false,
@@ -68,10 +76,30 @@ async fn wanted(
     let uris = uris.map(|uri| arguments::post_logout_redirect_uri(uri));
     let details = Details {
         post_logout_redirect_uris: uris.collect::<Result<_, _>>().map_err(because)?,
-        signed_userinfo: declared.signed_userinfo,
         ..Details::default()
     };
     Ok((client, details))
+}
+
+/// Checks the chosen algorithms.
+fn algorithms(context: &Context, declared: &DeclaredClient) -> Result<ClientAlgorithms, Error> {
+    let known = |name: &Option<String>| match name {
+        Some(name) => {
+            let algorithm = arguments::signing_algorithm(name).map_err(Error::because)?;
+            if context.config.signing_algorithms.0.contains(&algorithm) {
+                Ok(Some(algorithm))
+            } else {
+                let text = format!("{name} is not in OAUTH_SIGNING_ALGORITHMS");
+                Err(Error::because(text))
+            }
+        }
+        None => Ok(None),
+    };
+    Ok(ClientAlgorithms {
+        id_token: known(&declared.id_token_alg)?,
+        access_token: known(&declared.access_token_alg)?,
+        userinfo: known(&declared.userinfo_alg)?,
+    })
 }
 
 /// Checks grants and redirect URIs, with the rules for members' applications, and an administrator's permissions.
@@ -163,6 +191,8 @@ fn created(
         grants: Vec::new(),
         pkce_required: true,
         dpop_bound: false,
+        request_protection: RequestProtection::NONE,
+        algorithms: ClientAlgorithms::default(),
         ..client.clone()
     };
     let mut lines = vec![format!("type: {}", client.kind.name())];
@@ -220,12 +250,10 @@ async fn changed(
     }
     let details = Details {
         post_logout_redirect_uris: new_details.post_logout_redirect_uris,
-        signed_userinfo: new_details.signed_userinfo,
         ..old_details.clone()
     };
-    let has_other_details = details.post_logout_redirect_uris
-        != old_details.post_logout_redirect_uris
-        || details.signed_userinfo != old_details.signed_userinfo;
+    let has_other_details =
+        details.post_logout_redirect_uris != old_details.post_logout_redirect_uris;
     let step = ChangedClient {
         changes: changes(&before, &after),
         details: has_other_details.then_some(details),
@@ -269,6 +297,12 @@ fn changes(before: &Client, after: &Client) -> Changes {
         secret_hash: None,
         pkce_required: (before.pkce_required != after.pkce_required).then_some(after.pkce_required),
         dpop_bound: (before.dpop_bound != after.dpop_bound).then_some(after.dpop_bound),
+        request_protection: (before.request_protection.pushed != after.request_protection.pushed)
+            .then_some(RequestProtection {
+                pushed: after.request_protection.pushed,
+                ..before.request_protection
+            }),
+        algorithms: (before.algorithms != after.algorithms).then_some(after.algorithms),
     }
 }
 
@@ -324,16 +358,38 @@ fn differences(
         let bound = |client: &Client| client.dpop_bound.to_string();
         line("dpop", &bound(before), &bound(after));
     }
+    if changes.request_protection.is_some() {
+        let pushed = |client: &Client| client.request_protection.pushed.to_string();
+        line("require_pushed_requests", &pushed(before), &pushed(after));
+    }
+    for (noun, old, new) in [
+        (
+            "id_token_alg",
+            before.algorithms.id_token,
+            after.algorithms.id_token,
+        ),
+        (
+            "access_token_alg",
+            before.algorithms.access_token,
+            after.algorithms.access_token,
+        ),
+        (
+            "userinfo_alg",
+            before.algorithms.userinfo,
+            after.algorithms.userinfo,
+        ),
+    ] {
+        let name = |chosen: Option<SigningAlgorithm>| chosen.map_or("", SigningAlgorithm::name);
+        if old != new {
+            line(noun, name(old), name(new));
+        }
+    }
     let (old, new) = (
         &old_details.post_logout_redirect_uris,
         &new_details.post_logout_redirect_uris,
     );
     if old != new {
         line("post_logout_redirect_uris", &old.join(" "), &new.join(" "));
-    }
-    let (old, new) = (old_details.signed_userinfo, new_details.signed_userinfo);
-    if old != new {
-        line("signed_userinfo", &old.to_string(), &new.to_string());
     }
     lines
 }

@@ -8,6 +8,7 @@ use crate::oauth::client_id_url::is_url;
 use crate::oauth::client_scope::ScopePolicy;
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::permission::Permission;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::client_details::{self, Details};
 use crate::store::clients::{self, Client, Owner};
 use crate::store::resources as rows;
@@ -65,6 +66,10 @@ fn resource(stored: &StoredResource, known: &[Role]) -> DeclaredResource {
     }
 }
 
+fn algorithm(chosen: Option<SigningAlgorithm>) -> Option<String> {
+    chosen.map(|algorithm| algorithm.name().to_owned())
+}
+
 fn of_client(client: Client, details: Details, owners: &[Owner]) -> DeclaredClient {
     let owner = owners
         .iter()
@@ -81,7 +86,10 @@ fn of_client(client: Client, details: Details, owners: &[Owner]) -> DeclaredClie
         scopes: names.into_iter().map(str::to_owned).collect(),
         inherit: client.scope.policy == ScopePolicy::Inherit,
         post_logout_redirect_uris: details.post_logout_redirect_uris,
-        signed_userinfo: details.signed_userinfo,
+        id_token_alg: algorithm(client.algorithms.id_token),
+        access_token_alg: algorithm(client.algorithms.access_token),
+        userinfo_alg: algorithm(client.algorithms.userinfo),
+        require_pushed_requests: client.request_protection.pushed,
         dpop: client.dpop_bound,
         without_pkce: client.kind == ClientType::Confidential && !client.pkce_required,
         secret: None,

@@ -82,8 +82,18 @@ pub(super) struct DeclaredClient {
     pub(super) redirect_uris: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) post_logout_redirect_uris: Vec<String>,
+    /// Algorithm of ID tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id_token_alg: Option<String>,
+    /// Algorithm of access tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) access_token_alg: Option<String>,
+    /// Algorithm of userinfo responses, which are not signed if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) userinfo_alg: Option<String>,
+    /// True if authorization requests must be pushed.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub(super) signed_userinfo: bool,
+    pub(super) require_pushed_requests: bool,
     /// True if token requests need a DPoP proof.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) dpop: bool,
