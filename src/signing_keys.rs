@@ -6,7 +6,7 @@
 //! 1. One transaction revokes the key and lets the next key sign. From its commit on, no check accepts a token
 //!    of the key, so nothing new can be created with a forged token.
 //! 2. What was created since the key exists ends in small transactions, which may be repeated.
-//! 3. After [`IN_FLIGHT`], when no request from before the revocation is in progress, the job repeats step 2
+//! 3. After `IN_FLIGHT`, when no request from before the revocation is in progress, the job repeats step 2
 //!    and marks the key as done.
 
 use serde::Serialize;
@@ -204,7 +204,7 @@ pub async fn has_incomplete_revocation(context: &Context) -> Result<bool, store:
     Ok(!keys.is_empty())
 }
 
-/// Completes the revocations that are older than [`IN_FLIGHT`]. Returns the key ids. Aborted by a drain.
+/// Completes the revocations that are older than `IN_FLIGHT`. Returns the key ids. Aborted by a drain.
 ///
 /// # Errors
 /// If the database is unavailable; the keys that are left are completed by the next call.

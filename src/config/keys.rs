@@ -44,7 +44,7 @@ impl Config {
         (is_alone && has_folder).then(|| (self.data_dir.clone(), self.signing_key_id.clone()))
     }
 
-    /// Returns the lifetime of a grant; [`CONSENT_TTL`] while grants have no end.
+    /// Returns the lifetime of a grant; `CONSENT_TTL` while grants have no end.
     #[must_use]
     pub fn grant_life(&self) -> Duration {
         let lifetime = self.grant_ttl.or(self.policies.defaults.grant_ttl);

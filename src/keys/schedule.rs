@@ -2,7 +2,7 @@
 //! each moment, also after a pause, without a message and without a job.
 //!
 //! Each algorithm has a chain of keys. A key is published when it is created, signs from `signs_from` until
-//! the next key of the chain does, is published for [`RETIRED_FOR`] longer, and then verifies only ID token
+//! the next key of the chain does, is published for `RETIRED_FOR` longer, and then verifies only ID token
 //! hints until the grants of its time have ended.
 
 use time::Duration;

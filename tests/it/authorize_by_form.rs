@@ -187,7 +187,8 @@ both! {
             (("scope", "nonsense"), "invalid_scope"),
             (("code_challenge", ""), "invalid_request"),
             (("max_age", "x"), "invalid_request"),
-            (("request", "x"), "request_not_supported"),
+            (("request", "x"), "invalid_request_object"),
+            (("request_uri", "https://app.example/request"), "request_uri_not_supported"),
         ] {
             let detour = post(&server, &app, &[changed]).await;
             told(detour.resume(&server, Some(&frigg)).await, error);

@@ -206,15 +206,15 @@ both! {
         let id = list["clients"][0]["id"].as_str().unwrap().to_owned();
         assert_eq!(registered(&list["clients"][0]), ["Ed25519", "", ""]);
         let path = format!("{clients}/{id}");
-        let patch = async |body: Value| server.call_as(&odin, ("PATCH", &path), Some(&body)).await;
-        let changed = patch(json!({ "access_token_signed_response_alg": "ES256" })).await.expect(200).json();
+        let update = async |body: Value| server.call_as(&odin, ("PATCH", &path), Some(&body)).await;
+        let changed = update(json!({ "access_token_signed_response_alg": "ES256" })).await.expect(200).json();
         assert_eq!(registered(&changed), ["Ed25519", "ES256", ""]);
-        let cleared = patch(json!({ "id_token_signed_response_alg": null })).await.expect(200).json();
+        let cleared = update(json!({ "id_token_signed_response_alg": null })).await.expect(200).json();
         assert_eq!(registered(&cleared), ["", "ES256", ""]);
         for wrong in [json!(7), json!("none"), json!(["ES256"])] {
-            patch(json!({ "id_token_signed_response_alg": wrong })).await.expect(400);
+            update(json!({ "id_token_signed_response_alg": wrong })).await.expect(400);
         }
-        let same = patch(json!({ "name": "Other" })).await.expect(200).json();
+        let same = update(json!({ "name": "Other" })).await.expect(200).json();
         assert_eq!(registered(&same), ["", "ES256", ""]);
     }
 

@@ -140,7 +140,7 @@ both! {
         // RFC 9449 §4.3, check 1: one header
         let (one, other) = (valid().sign(), valid().sign());
         for proofs in [[&one, &one], [&one, &other]] {
-            let proofs = proofs.map(|proof| proof.as_bytes());
+            let proofs = proofs.map(String::as_bytes);
             exchange(&server, &app, &code, &proofs).await.expect_error(400, "invalid_dpop_proof");
         }
         let not_ascii = [one.as_bytes(), &[0xC3, 0xA9]].concat();
@@ -258,7 +258,7 @@ both! {
     async fn a_huge_proof_is_refused(setup: Setup) {
         let server = setup.start().await;
         for length in [40_000, 3_000_000] {
-            let request = server.token_request(&vec![("grant_type", "client_credentials"), ("client_id", "x")]);
+            let request = server.token_request(&[("grant_type", "client_credentials"), ("client_id", "x")]);
             let sent = request.header("DPoP", "x".repeat(length)).send().await;
             // The connection may be closed before the request is sent.
             assert!(sent.is_err() || sent.is_ok_and(|answer| matches!(answer.status().as_u16(), 400 | 431)));

@@ -158,12 +158,12 @@ both! {
         let app = server.public_client().await;
         for (round, failure) in [("INSERT", "auth_keys"), ("INSERT", "auth_audit")].into_iter().enumerate() {
             let before = list(&server).await;
+            let frigg = server.member(&format!("m{round}"), &[]).await;
             server.turn(Duration::days(84));
             fail(&setup, failure).await;
             jobs::rotate_keys(server.context.clone()).await;
             let planned = |keys: &[KeyResource]| keys.iter().filter(|key| key.state == "next").count();
             assert_eq!((planned(&before), planned(&list(&server).await)), (0, 0), "{failure:?}");
-            let frigg = server.member(&format!("m{round}"), &[]).await;
             recover(&setup, failure).await;
             server.tokens(&frigg, &app, &[]).await; // signs with the key of before
             jobs::rotate_keys(server.context.clone()).await;
@@ -254,14 +254,14 @@ both! {
             setup.held.count("kills", 1);
 
             let after = list(&server).await;
-            let states = |keys: &[KeyResource], state: &str| keys.iter().filter(|key| key.state == state).count();
-            assert_eq!(states(&after, "current"), 1, "{after:?}");
+            let count_of = |keys: &[KeyResource], state: &str| keys.iter().filter(|key| key.state == state).count();
+            assert_eq!(count_of(&after, "current"), 1, "{after:?}");
             let access = tokens.text("access_token");
             let status = server.get_with_bearer("/api/oauth/userinfo", &access).await.status;
             let is_revoked = after.iter().any(|key| key.kid == kid && key.state == "revoked");
             if !is_revoked {
                 assert_eq!(status, 200);
-                assert!(states(&after, "revoked") == states(&before, "revoked"));
+                assert!(count_of(&after, "revoked") == count_of(&before, "revoked"));
                 continue;
             }
             assert_eq!(status, 401);

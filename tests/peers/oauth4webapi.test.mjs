@@ -104,7 +104,13 @@ for (const [title, name, authenticate] of KINDS) {
   });
 }
 
-test('T25: client credentials bound to a key (DPoP)', async () => {
+/** Repeats a request with the nonce of the server. The library keeps the nonce of each response. */
+async function withNonce(send) {
+  await assert.rejects(send, (error) => oauth.isDPoPNonceError(error));
+  return send();
+}
+
+test('T25: client credentials bound to a key (DPoP), with a nonce', async () => {
   const server = await discover();
   const { client_id, client_secret } = made('service');
   const client = { client_id };
@@ -113,11 +119,10 @@ test('T25: client credentials bound to a key (DPoP)', async () => {
   const parameters = new URLSearchParams({ scope: 'CREATE_POST' });
   const request = (options) =>
     oauth.clientCredentialsGrantRequest(server, client, authentication, parameters, options);
-  const bound = await oauth.processClientCredentialsResponse(
-    server,
-    client,
-    await request({ DPoP, ...loopback }),
-  );
+  const bound = await withNonce(async () => {
+    const response = await request({ DPoP, ...loopback });
+    return oauth.processClientCredentialsResponse(server, client, response);
+  });
   assert.equal(bound.token_type, 'dpop');
   const api = new URL(`${issuer}/api/oauth/userinfo`);
   const call = (options) =>

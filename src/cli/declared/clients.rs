@@ -287,6 +287,11 @@ fn refuse_fixed(before: &Client, after: &Client, details: &Details) -> Result<()
 fn changes(before: &Client, after: &Client) -> Changes {
     let same_scope = is_same_set(before.scope.allowed.names(), after.scope.allowed.names());
     let same_grants = is_same_set(grant_names(before), grant_names(after));
+    let pushed = after.request_protection.pushed;
+    let protection = RequestProtection {
+        pushed,
+        ..before.request_protection
+    };
     Changes {
         name: (before.name != after.name).then(|| after.name.clone()),
         redirect_uris: (before.redirect_uris != after.redirect_uris)
@@ -297,11 +302,7 @@ fn changes(before: &Client, after: &Client) -> Changes {
         secret_hash: None,
         pkce_required: (before.pkce_required != after.pkce_required).then_some(after.pkce_required),
         dpop_bound: (before.dpop_bound != after.dpop_bound).then_some(after.dpop_bound),
-        request_protection: (before.request_protection.pushed != after.request_protection.pushed)
-            .then_some(RequestProtection {
-                pushed: after.request_protection.pushed,
-                ..before.request_protection
-            }),
+        request_protection: (protection != before.request_protection).then_some(protection),
         algorithms: (before.algorithms != after.algorithms).then_some(after.algorithms),
     }
 }

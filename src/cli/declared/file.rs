@@ -63,6 +63,10 @@ pub(super) struct DeclaredScope {
 /// An application (OAuth client).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of the file"
+)]
 pub(super) struct DeclaredClient {
     pub(super) id: String,
     pub(super) name: String,
@@ -91,15 +95,15 @@ pub(super) struct DeclaredClient {
     /// Algorithm of userinfo responses, which are not signed if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) userinfo_alg: Option<String>,
-    /// True if authorization requests must be pushed.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub(super) require_pushed_requests: bool,
     /// True if token requests need a DPoP proof.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) dpop: bool,
     /// True if the client is exempt from PKCE.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) without_pkce: bool,
+    /// True if every authorization request must be pushed (RFC 9126 §6).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) require_pushed_requests: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) secret: Option<SecretSource>,
 }

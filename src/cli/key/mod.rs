@@ -72,7 +72,7 @@ impl Key {
             Self::Generate(generate) => return generate.run(),
             Self::Show(show) => show.run(config).await?,
             Self::List(list) => list.run(config).await?,
-            Self::Rotate(rotate) => rotate.run(config).await?,
+            Self::Rotate(rotate) => Box::pin(rotate.run(config)).await?,
             Self::Revoke(revoke) => Box::pin(revoke.run(config)).await?,
             Self::Export(export) => export.run(config).await?,
         }

@@ -110,6 +110,7 @@ pub struct UpdateClient {
 /// The signature algorithms of a client; `null` or an empty text is no choice.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientAlgorithmProps)]
+#[expect(clippy::struct_field_names, reason = "names of the protocol")]
 pub(super) struct AlgorithmProps {
     /// Algorithm of access tokens, from `id_token_signing_alg_values_supported`.
     #[serde(default, deserialize_with = "given")]

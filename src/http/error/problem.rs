@@ -132,7 +132,7 @@ pub struct ApiError {
     code: Option<&'static str>,
     suggested: Option<&'static str>,
     retry_after: Option<u32>,
-    challenges: Vec<String>,
+    challenges: Box<[String]>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -147,7 +147,7 @@ impl ApiError {
             code: None,
             suggested: None,
             retry_after: None,
-            challenges: Vec::new(),
+            challenges: Box::default(),
             cause: None,
         }
     }
@@ -216,7 +216,7 @@ impl ApiError {
     ) -> Self {
         if context.config.policies.responses.challenges == Challenges::All {
             let error = error.map(|code| (code, ""));
-            self.challenges = context.config.challenges(scheme, error);
+            self.challenges = context.config.challenges(scheme, error).into();
         }
         self
     }

@@ -16,6 +16,7 @@ const USERINFO: &str = "userinfo_signed_response_alg";
 
 /// The algorithms as received.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+#[expect(clippy::struct_field_names, reason = "names of the protocol")]
 pub struct RequestedAlgorithms {
     /// Algorithm of ID tokens, from `id_token_signing_alg_values_supported`.
     #[serde(skip_serializing_if = "Option::is_none")]
