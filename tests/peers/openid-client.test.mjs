@@ -374,7 +374,7 @@ const PROTECTIONS = [
 ];
 
 for (const [title, build, names] of PROTECTIONS) {
-  for (const method of ['none', 'client_secret_basic', 'private_key_jwt']) {
+  for (const method of ['none', 'client_secret_post', 'private_key_jwt']) {
     test(`T25: ${title} authorization requests: ${method}`, async () => {
       const { privateKey, jwks } = await makeKey();
       const demands = {
