@@ -18,9 +18,10 @@ function environment(more) {
   return { PATH, HOME, ...(JAVA_HOME && { JAVA_HOME }), ...trust, ...more };
 }
 
-/** The variables of libfaketime, if the tests run with another date. */
+/** The variables of libfaketime, and of the Python module for it, if the tests run with another date. */
 function dateVariables() {
-  const isOfDate = ([name]) => name === 'LD_PRELOAD' || /^(DONT_)?FAKE/.test(name);
+  if (process.env.LD_PRELOAD === undefined) return {};
+  const isOfDate = ([name]) => ['LD_PRELOAD', 'PYTHONPATH'].includes(name) || /^(DONT_)?FAKE/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(isOfDate));
 }
 
