@@ -257,6 +257,10 @@ both! {
         }
         clients = running.join_all().await;
         setup.held.count("revocations", 1);
+        // Every replica does so every two seconds; until then it may sign with the revoked key.
+        for server in &load.servers {
+            jobs::poll_keys(server.context.clone()).await;
+        }
         for (index, mut client) in clients.into_iter().enumerate() {
             client.act(&load).await;
             assert_ne!(kid(&client.tokens.last().unwrap().0), current);
