@@ -104,11 +104,11 @@ pub struct OAuthErrorBody {
     error_description: Cow<'static, str>,
     /// Address of an explanation of the error code, for developers, if the operator has set one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     pub(super) error_uri: Option<String>,
     /// Redirect target that reports the error to the client; only in answers of the consent operations.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     location: Option<String>,
 }
 

@@ -107,7 +107,7 @@ pub struct Problem {
     trace_id: String,
     /// Type of the problem, as a URN.
     #[serde(rename = "type")]
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     kind: String,
 }
 
