@@ -10,28 +10,13 @@ use super::server::Server;
 /// A form, as name-value pairs.
 pub(crate) type Form<'a> = Vec<(&'a str, &'a str)>;
 
-/// Maximum number of repetitions of a request that the busy server refused.
-const REPETITIONS_MAX: usize = 50;
-
 /// Sends all requests concurrently, and returns the responses in any order.
 pub(crate) async fn send_concurrently(requests: Vec<RequestBuilder>) -> Vec<Answer> {
     let mut running = JoinSet::new();
     for request in requests {
-        running.spawn(send_until_accepted(request));
+        running.spawn(async move { Answer::of(request.send().await.unwrap()).await });
     }
     running.join_all().await
-}
-
-/// Sends a request, and repeats it after a 503 with `Retry-After`: on a busy machine the server refuses requests,
-/// and a refused request changes nothing.
-async fn send_until_accepted(request: RequestBuilder) -> Answer {
-    for _ in 0..REPETITIONS_MAX {
-        let answer = Answer::of(request.try_clone().unwrap().send().await.unwrap()).await;
-        if answer.status != 503 || !answer.headers.contains_key("retry-after") {
-            return answer;
-        }
-    }
-    Answer::of(request.send().await.unwrap()).await
 }
 
 /// Counts the responses with a status, and asserts that no response is a 5xx.
