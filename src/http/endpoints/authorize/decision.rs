@@ -125,6 +125,9 @@ async fn decided(
     {
         return Err(ApiError::invalid("decision must be approve or deny").into());
     }
+    // One decision at a time: a loser reads that the request is decided, instead of waiting for its row
+    // with a connection of the database.
+    let _turn = context.redemptions.turn(&request_id.hash()).await?;
     let request = undecided(context, &decider, &request_id, headers, address).await?;
     let answer = match decision {
         DecisionOnCode::Approve => {
