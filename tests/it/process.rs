@@ -3,8 +3,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use storyden_auth::clock::Clock;
-
 use crate::support::journal::PATIENCE;
 use crate::support::{Engine, Setup, both, free_port};
 
@@ -30,7 +28,7 @@ both! {
     /// P1, P2, T1: acknowledged writes survive SIGKILL, and consumed codes and tokens stay consumed.
     async fn acknowledged_writes_survive_sigkill(setup: Setup) {
         let mut setup = setup;
-        setup.clock = Clock::machine();
+        setup.use_machine_clock();
         let port = free_port();
         let program = setup.spawn(port).await;
         let server = server_on(&setup, &program.address).await;
@@ -45,13 +43,14 @@ both! {
         program.kill().await;
 
         let program = setup.spawn(port).await;
-        server.exchange(&app, &spent).await.expect_error(400, "invalid_grant");
         let third = server.refresh(&app, &second.text("refresh_token")).await.expect(200);
         server.get_with_bearer("/api/oauth/userinfo", &third.text("access_token")).await.expect(200);
         server.exchange(&app, &unspent).await.expect(200);
         server.decide(&frigg, &pending, "approve").await.expect(200);
         let poll = server.poll(&app, &device.text("device_code")).await;
         poll.expect_error(400, "authorization_pending");
+        // At the end: some seconds after the exchange, a replay revokes the tokens.
+        server.exchange(&app, &spent).await.expect_error(400, "invalid_grant");
         program.kill().await;
     }
 
