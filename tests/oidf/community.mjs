@@ -47,7 +47,7 @@ export function publicKey({ kty, n, e, crv, x, y, alg, use, kid }) {
   return { kty, n, e, crv, x, y, alg, use, kid };
 }
 
-/** Registers a client with keys (RFC 7591): `private_key_jwt`, DPoP and pushed requests. */
+/** Registers a client for FAPI 2.0 (RFC 7591): `private_key_jwt`, DPoP and pushed requests. */
 export async function registerFapiClient(name, redirectUris, scope) {
   const key = createKey('PS256');
   const metadata = {
@@ -60,6 +60,7 @@ export async function registerFapiClient(name, redirectUris, scope) {
     token_endpoint_auth_signing_alg: 'PS256',
     id_token_signed_response_alg: 'PS256',
     jwks: { keys: [publicKey(key)] },
+    fapi: true,
     dpop_bound_access_tokens: true,
     require_pushed_authorization_requests: true,
   };

@@ -66,7 +66,7 @@ async function showPictures(suite, id, module, { first, last }) {
 async function rotateKeys() {
   const published = async () => (await (await fetch(`${issuer}/api/oauth/jwks`)).json()).keys.map(({ kid }) => kid).join();
   const before = await published();
-  run('key', 'rotate', '--yes');
+  run('key', 'rotate');
   while ((await published()) === before) await pause(500);
 }
 
@@ -105,7 +105,10 @@ async function runPlan(suite, member, name) {
     await reset(page);
     if (decisionOf(testModule, 0) === 'deny') forgetApprovals(configuration);
     const test = await suite.createTest(id, module);
-    const { status, result } = await runModule(suite, test, testModule, { member, page });
+    const { status, result } = await runModule(suite, test, testModule, { member, page }).catch((error) => {
+      console.log(error);
+      return { status: 'ERROR' };
+    });
     const outcome = status === 'FINISHED' ? result : `${status} ${result ?? ''}`.trim();
     const found = ['PASSED', 'REVIEW', 'SKIPPED'].includes(outcome) ? [] : await problems(suite, test);
     if (out && found.length === 0) await problems(suite, test);

@@ -1,7 +1,7 @@
 // The conformance suite: its processes, and its API.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { request as forward } from 'node:http';
+import { Agent, request as forward } from 'node:http';
 import { createServer } from 'node:https';
 import { createServer as listen } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -30,6 +30,7 @@ function freePort() {
 /** Starts a proxy with https in front of a server on this computer. Its ciphers are the ones that FAPI 2.0 allows
  *  for TLS 1.2 (Security Profile §5.2.2). */
 export function startProxy(port, target) {
+  const agent = new Agent({ keepAlive: false }); // a kept connection may be closed just before its next request
   const options = {
     key: readFileSync(`${home}/host.key`),
     cert: readFileSync(`${home}/host.crt`),
@@ -44,13 +45,14 @@ export function startProxy(port, target) {
       'x-forwarded-port': port,
       'x-forwarded-proto': 'https',
     };
-    const asked = forward({ host: '127.0.0.1', port: target, method, path, headers }, (answer) => {
+    const asked = forward({ agent, host: '127.0.0.1', port: target, method, path, headers }, (answer) => {
       response.writeHead(answer.statusCode, answer.rawHeaders);
       answer.pipe(response);
     });
     asked.on('error', () => response.destroy());
     request.pipe(asked);
   });
+  server.keepAliveTimeout = 0; // the clients close
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve(server));
