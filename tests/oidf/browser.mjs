@@ -4,7 +4,7 @@ import { chromium } from 'playwright-core';
 import { pause } from './suite.mjs';
 
 const issuer = process.env.OIDF_ISSUER;
-const STEP = 30_000; // milliseconds without a change, after which a page is final
+const STEP = 60_000; // milliseconds without a change, after which a page is final
 
 let browser;
 
@@ -18,7 +18,9 @@ export const stopBrowser = () => browser?.close();
 
 /** The browser of a plan: one page, whose cache is kept for all modules. */
 export async function newPage() {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-GB', viewport: { width: 1000, height: 900 } });
+  const viewport = { width: 1000, height: 900 };
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-GB', viewport });
+  context.setDefaultTimeout(120_000); // tolerate a busy machine
   return context.newPage();
 }
 
