@@ -131,6 +131,7 @@ mod remote_scopes;
 mod remote_tokens;
 mod request_object_attacks;
 mod request_objects;
+mod resource_changes;
 mod resources;
 mod revocation;
 mod scopes;
