@@ -65,6 +65,9 @@ export async function client(view) {
     showErrorPage(answer);
     return;
   }
+  const listed = await call("GET", "/api/admin/oauth/resources");
+  if (!isCurrent()) return;
+  const resources = listed.body.resources ?? []; // none with an error: scopes of resources are then not offered
   const found = answer.body;
   const reload = () => client(view);
   const part = (title, ...nodes) => el("section", {}, el("h2", {}, title), ...nodes);
@@ -76,7 +79,7 @@ export async function client(view) {
     clientLabel(found),
     el("div", { class: "values" }, copyable(messages.clients.id, found.client_id), clientFacts(found, me)),
     part(strings.details.related, el("ul", { class: "links" }, ...related), el("div", { class: "actions start" }, revokeAllButton({ client_id: found.client_id }, reload))),
-    part(strings.details.settings, settingsForm(found, me, reload)),
+    part(strings.details.settings, settingsForm(found, me, resources, reload)),
     part(messages.clients.remove, el("p", {}, messages.clients.removeText), el("div", { class: "actions start" }, button(messages.clients.remove, () => removeClient(found), "quiet-danger"))),
     back,
   );
@@ -96,13 +99,14 @@ function clientFacts(found, me) {
   return el("dl", {}, ...rows.flatMap(([term, fact]) => [el("dt", {}, term), el("dd", {}, fact)]));
 }
 
-function settingsForm(found, me, reload) {
+function settingsForm(found, me, resources, reload) {
   const kind = kindOf(found);
   const redirects = found.redirect_uris ?? [];
   const fields = clientFields(kind, me, {
     name: found.name,
     redirects: KINDS[kind].redirect || redirects.length > 0 ? redirects : undefined,
     scopes: found.allowed_scopes ?? [],
+    resources,
     pkce: pkceChoice(found),
     pushing: pushingChoice(found),
   });

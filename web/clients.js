@@ -15,12 +15,15 @@ import { stripInvisible } from "./text.js";
 const PATH = "/api/auth/oauth/clients";
 const strings = messages.clients;
 let issuer = location.origin; // replaced by the issuer of the discovery document
+let resources = []; // the resources whose scopes the account may grant
 let newSecret = null; // `{ id, secret }` of a new secret, shown once
 
 const session = await requireSession("clients");
 if (session) {
   const metadata = await call("GET", "/.well-known/openid-configuration");
   if (typeof metadata.body.issuer === "string") issuer = metadata.body.issuer;
+  const grantable = await call("GET", "/api/auth/oauth/resources");
+  resources = grantable.body.resources ?? []; // none with an error: the account may own no applications
   startViews((name, _, isCurrent) => {
     if (name === "new") return renderCreateForm();
     if (name.startsWith("app/")) return renderClient(idFromView(name), isCurrent);
@@ -76,7 +79,7 @@ function renderCreateForm() {
     const typed = place.querySelector("#name")?.value ?? "";
     chosen.kind = kind;
     const pkce = pkceChoice({ type, allowed_grants: grants, pkce_required: true });
-    chosen.fields = clientFields(kind, session.account, { name: typed, redirects: redirect ? [] : undefined, scopes, example: redirect, pkce });
+    chosen.fields = clientFields(kind, session.account, { name: typed, redirects: redirect ? [] : undefined, scopes, resources, example: redirect, pkce });
     place.replaceChildren(...chosen.fields.nodes);
   };
   const cards = Object.keys(KINDS).map((kind) => {
@@ -189,6 +192,7 @@ function settingsForm(client, kind) {
     name: client.name,
     redirects: KINDS[kind].redirect ? client.redirect_uris ?? [] : undefined,
     scopes: client.allowed_scopes ?? [],
+    resources,
     pkce: pkceChoice(client),
     pushing: pushingChoice(client),
   });

@@ -143,8 +143,7 @@ impl KnownResources {
             let Some(granted) = granted else {
                 return Ok(None);
             };
-            let is_known = |one: &&String| self.all().any(|known| known == one.as_str());
-            let left: Vec<String> = granted.iter().filter(is_known).cloned().collect();
+            let left = self.left(granted);
             if left.is_empty() && !granted.is_empty() {
                 let description = "the resource of this grant was removed; authorize again";
                 return Err(OAuthError::invalid_target(description));
@@ -164,6 +163,13 @@ impl KnownResources {
                 granted.iter().map(String::as_str)
             )
         )))
+    }
+
+    /// Returns the resources of a grant that still exist.
+    #[must_use]
+    pub fn left(&self, granted: &[String]) -> Vec<String> {
+        let is_known = |one: &&String| self.all().any(|known| known == one.as_str());
+        granted.iter().filter(is_known).cloned().collect()
     }
 
     /// Leaves out the scopes of resources that are not among `resources`: a token has only scopes of the

@@ -126,6 +126,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0016_client_algorithms.sql"),
         include_str!("../../migrations/postgres/0016_client_algorithms.sql"),
     ),
+    Migration::new(
+        26,
+        "consent_resources",
+        include_str!("../../migrations/sqlite/0026_consent_resources.sql"),
+        include_str!("../../migrations/postgres/0026_consent_resources.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

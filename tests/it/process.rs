@@ -158,6 +158,27 @@ both! {
         setup.spawn(free_port()).await.kill().await;
     }
 
+    /// Issue 15: `account create` tells that a member without a role cannot approve applications, and how to change that.
+    async fn a_new_account_without_a_role_is_told(setup: Setup) {
+        let create = |handle: &'static str| ["account", "create", "--handle", handle, "--generate-password"];
+        let made = setup.run(&create("frigg"), &[]).await;
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        assert!(made.stderr.contains("frigg cannot approve applications yet"), "{}", made.stderr);
+        assert!(made.stderr.contains("role assign frigg"), "{}", made.stderr);
+        let admin = [&create("odin")[..], &["--admin"]].concat();
+        let made = setup.run(&admin, &[]).await;
+        assert!(!made.stderr.contains("cannot approve"), "{}", made.stderr);
+        // A role that every member has is enough.
+        let everybody = ["role", "create", "Developers", "--permission", "USE_OAUTH_CLIENTS"];
+        assert_eq!(setup.run(&everybody, &[]).await.code, Some(0));
+        let developers = "UPDATE roles SET id = '000000000000000000m0', name = 'Member' WHERE name = 'Developers'";
+        let server = setup.start().await;
+        server.sql("DELETE FROM roles WHERE id = '000000000000000000m0'", &[]).await;
+        server.sql(developers, &[]).await;
+        let made = setup.run(&create("thor"), &[]).await;
+        assert!(!made.stderr.contains("cannot approve"), "{}", made.stderr);
+    }
+
     /// The files of a new server are readable by the owner only, regardless of the umask. The next
     /// start repairs the mode of older files, except the database file of a Storyden.
     async fn files_are_for_the_owner_alone(setup: Setup) {

@@ -352,6 +352,7 @@ export const messages = {
     lastUsed: "Last used {time}",
     approvedAt: "allowed {time}",
     remembered: "Gets these permissions again without asking; this ends {time}",
+    outdated: "An approval that was remembered is outdated: the application or a service that it uses has changed or is gone. The application asks you again.",
     forget: "Ask me again",
     forgetNamed: "Ask me again about {name}",
     forgotten: { title: "“{name}” asks you again", text: "The access that the application has now stays until you revoke it." },

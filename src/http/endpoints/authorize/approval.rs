@@ -7,9 +7,9 @@ use super::pending;
 use crate::context::Context;
 use crate::ids::{AccessKeyId, AccountId, AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::claims_request::{ClaimList, GrantedClaims, RequestedClaims};
+use crate::oauth::known_resources::KnownResources;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::scope::{Scope, ScopeName};
-use crate::resources;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::access_keys;
@@ -71,16 +71,14 @@ impl<'a> Approvable<'a> {
         self.claims.shown(offered, may_have)
     }
 
-    /// Returns the key of the remembered consent.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    pub(super) async fn consent_key(&self, context: &Context) -> store::Result<ConsentKey> {
-        Ok(ConsentKey {
+    /// Returns the key of the remembered consent. `known` describes the resources of the request.
+    pub(super) fn consent_key(&self, known: &KnownResources) -> ConsentKey {
+        ConsentKey {
             account: self.account.clone(),
             client: self.client.row_id.clone(),
-            resources: resources::consent_identities(context, self.resources).await?,
-        })
+            resources: self.resources.map(<[String]>::to_vec),
+            identities: self.resources.map(|asked| known.consent_identities(asked)),
+        }
     }
 }
 

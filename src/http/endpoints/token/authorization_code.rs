@@ -17,7 +17,7 @@ use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::{self, MismatchError};
 use crate::oauth::scope::Scope;
 use crate::rate_limit::CODE_VERIFIER;
-use crate::resources::{self, Target};
+use crate::resources::{self, Granted, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::access_keys;
@@ -180,8 +180,11 @@ impl Exchange<'_> {
         let granted = Scope::stored(&code.scope);
         let held = resources::held(context, &code.account, &granted).await?;
         let scope = self.client.scope.still_granted(&granted, &held);
-        let resources = code.resources.as_deref();
-        let target = Target::within(context, resources, self.resource, &scope).await?;
+        let approved = Granted {
+            resources: code.resources.as_deref(),
+            at: code.created_at,
+        };
+        let target = Target::within(context, approved, self.resource, &scope).await?;
         let grant = GrantId::generate(now);
         let issue = Issue {
             client: self.client,
@@ -209,7 +212,7 @@ impl Exchange<'_> {
                 auth_time: code.auth_time,
                 sign_in_method: code.sign_in_method,
                 claims: code.claims,
-                resources: code.resources,
+                resources: target.granted,
                 dpop_jkt: refresh_key(self.client, self.proof),
                 created_at: now,
             },

@@ -22,7 +22,7 @@ use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::dpop::Thumbprint;
 use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
 use crate::oauth::scope::Scope;
-use crate::resources::{self, Target};
+use crate::resources::{self, Granted, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
@@ -183,7 +183,10 @@ impl Refresh<'_> {
     ) -> Result<TokenResponse, OAuthError> {
         let scope = self.scope(token).await?;
         let stored = token.grant.as_ref();
-        let granted = stored.and_then(|grant| grant.resources.as_deref());
+        let granted = Granted {
+            resources: stored.and_then(|grant| grant.resources.as_deref()),
+            at: stored.map_or(now, |grant| grant.created_at),
+        };
         let target = Target::within(self.context, granted, self.resource, &scope).await?;
         let no_claims = GrantedClaims::default();
         let issue = Issue {
