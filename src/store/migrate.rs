@@ -126,6 +126,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0016_client_algorithms.sql"),
         include_str!("../../migrations/postgres/0016_client_algorithms.sql"),
     ),
+    Migration::new(
+        17,
+        "fapi",
+        include_str!("../../migrations/sqlite/0017_fapi.sql"),
+        include_str!("../../migrations/postgres/0017_fapi.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.
