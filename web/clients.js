@@ -4,6 +4,7 @@ import { hasPermission } from "./account.js";
 import { call, errorDetail, succeeded } from "./api.js";
 import { clientFields } from "./client-form.js";
 import { KINDS, kindOf, pkceChoice, pushingChoice } from "./client-kinds.js";
+import { contradictionNotes, protectionFields } from "./client-protection.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
@@ -16,6 +17,7 @@ const PATH = "/api/auth/oauth/clients";
 const strings = messages.clients;
 let issuer = location.origin; // replaced by the issuer of the discovery document
 let resources = []; // the resources whose scopes the account may grant
+let algorithms = []; // that the server signs with, from the discovery document
 let newSecret = null; // `{ id, secret }` of a new secret, shown once
 
 const session = await requireSession("clients");
@@ -24,6 +26,7 @@ if (session) {
   if (typeof metadata.body.issuer === "string") issuer = metadata.body.issuer;
   const grantable = await call("GET", "/api/auth/oauth/resources");
   resources = grantable.body.resources ?? []; // none with an error: the account may own no applications
+  algorithms = metadata.body.id_token_signing_alg_values_supported ?? [];
   startViews((name, _, isCurrent) => {
     if (name === "new") return renderCreateForm();
     if (name.startsWith("app/")) return renderClient(idFromView(name), isCurrent);
@@ -144,6 +147,7 @@ async function renderClient(id, isCurrent) {
     facts(strings.kinds[kind], formatNodes(strings.createdAt, { time: timeElement(client.createdAt) })),
     el("div", { class: "values" }, copyable(strings.id, client.client_id, strings.idHint), copyable(strings.issuer, issuer), ...secretPart(client, secret)),
     ...(pkceChoice(client) === false ? [el("p", { class: "note", id: "pkce-note" }, `${strings.pkce.exempt} ${strings.pkce.cost}`)] : []),
+    ...contradictionNotes(client),
     part(strings.snippets, el("p", { class: "hint" }, strings.snippetsHint), snippetTabs({ client, kind, issuer, secret })),
     part(strings.edit, settingsForm(client, kind)),
     part(strings.remove, el("p", {}, strings.removeText), el("div", { class: "actions start" }, button(strings.remove, () => removeClient(client), "quiet-danger"))),
@@ -154,6 +158,9 @@ async function renderClient(id, isCurrent) {
 function secretPart(client, secret) {
   if (client.type !== "confidential") {
     return [el("div", { class: "copyable" }, el("p", { class: "label" }, strings.secret), el("p", { class: "hint" }, strings.noSecret))];
+  }
+  if (client.token_endpoint_auth_method === "private_key_jwt") {
+    return [el("div", { class: "copyable" }, el("p", { class: "label" }, strings.secret), el("p", { class: "hint" }, strings.keyInstead))];
   }
   const rotate = el("div", { class: "actions start" }, button(strings.rotate, () => replaceSecret(client)));
   if (secret) {
@@ -193,22 +200,24 @@ function settingsForm(client, kind) {
     redirects: KINDS[kind].redirect ? client.redirect_uris ?? [] : undefined,
     scopes: client.allowed_scopes ?? [],
     resources,
-    pkce: pkceChoice(client),
-    pushing: pushingChoice(client),
+    pkce: client.fapi ? undefined : pkceChoice(client), // implied by FAPI 2.0
+    pushing: client.fapi ? undefined : pushingChoice(client),
   });
-  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
+  const protection = protectionFields(client, algorithms);
+  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, ...protection.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    withButtonsDisabled(() => saveClient(client, fields));
+    withButtonsDisabled(() => saveClient(client, fields, protection));
   });
   return form;
 }
 
-async function saveClient(client, fields) {
+async function saveClient(client, fields, protection) {
   hideMessage();
   const read = fields.read();
-  if (!read) return;
-  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(client.id)}`, read);
+  const changed = read && protection.read();
+  if (!changed) return;
+  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(client.id)}`, { ...read, ...changed });
   if (succeeded(answer)) navigateTo(`app/${encodeURIComponent(client.id)}`, strings.saved);
   else showError(answer);
 }

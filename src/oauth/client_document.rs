@@ -75,6 +75,8 @@ pub struct ClientDocument {
     pub requests: RequestMetadata,
     /// True if token requests need a DPoP proof (RFC 9449 §5.2).
     pub dpop_bound: bool,
+    /// True if the client is held to the FAPI 2.0 Security Profile.
+    pub fapi: bool,
     /// The chosen signature algorithms.
     pub algorithms: ClientAlgorithms,
     /// Additional display metadata.
@@ -161,6 +163,10 @@ pub fn check(
         members.algorithms(&mut rules.faults)?
     };
     let algorithms = rules.algorithms(&algorithms)?;
+    let is_fapi = !policy.keys_rejected && members.flag(&mut rules.faults, "fapi")? == Some(true);
+    if is_fapi {
+        rules.require_fapi(auth_method, &keys, &redirect_uris, algorithms)?;
+    }
     let name = name(policy, &mut rules.faults, given_name);
     let requests = if policy.keys_rejected {
         RequestMetadata::default()
@@ -178,6 +184,7 @@ pub fn check(
         default_scope: (!policy.limited_to_scope).then_some(scope),
         requests,
         dpop_bound: dpop_bound == Some(true),
+        fapi: is_fapi,
         algorithms,
         about,
         warnings: rules.faults.into_warnings(),

@@ -210,8 +210,7 @@ impl Rules {
         let Some(given) = given.filter(|_| !self.policy.auth_method_ignored) else {
             return Ok(None);
         };
-        // Only registrations and metadata documents can provide a key.
-        let fits = |method: &AuthMethod| method.fits(kind) && *method != AuthMethod::PrivateKeyJwt;
+        let fits = |method: &AuthMethod| method.fits(kind);
         if let Some(method) = AuthMethod::from_name(given).filter(fits) {
             return Ok(Some(method));
         }

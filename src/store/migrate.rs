@@ -127,6 +127,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/postgres/0016_client_algorithms.sql"),
     ),
     Migration::new(
+        17,
+        "fapi",
+        include_str!("../../migrations/sqlite/0017_fapi.sql"),
+        include_str!("../../migrations/postgres/0017_fapi.sql"),
+    ),
+    Migration::new(
         26,
         "consent_resources",
         include_str!("../../migrations/sqlite/0026_consent_resources.sql"),

@@ -417,6 +417,35 @@ export const messages = {
       legend: "Pushed requests",
       required: "Only accept pushed authorization requests",
       effect: "Your server then sends each authorization request to this server first (RFC 9126), so that nobody can change the request in the browser. The library of the application must support pushed requests.",
+      on: "Required",
+    },
+    protection: {
+      fapi: {
+        legend: "FAPI 2.0",
+        label: "Hold this application to the FAPI 2.0 Security Profile",
+        hint: "Requires pushed requests, PKCE, authentication with a key in place of a secret, DPoP, and the algorithms PS256, ES256 or EdDSA. Enter the keys of the application first.",
+        on: "Required",
+      },
+      dpop: {
+        legend: "DPoP",
+        label: "Only give out tokens that are bound to a key",
+        hint: "Each token request then needs a DPoP proof (RFC 9449), so that a stolen token is useless. The library of the application must support DPoP.",
+        on: "Required",
+      },
+      keys: {
+        label: "Public keys of the application",
+        hint: "A JWK Set as JSON, or the https address of one. For authentication with a key (private_key_jwt) and signed requests.",
+        invalid: { title: "The keys cannot be read", text: "Enter a JWK Set as JSON, or an address that starts with https://." },
+      },
+      algorithms: "Signature algorithms",
+      algorithmNames: {
+        id_token_signed_response_alg: "ID tokens",
+        access_token_signed_response_alg: "Access tokens",
+        userinfo_signed_response_alg: "Userinfo responses",
+      },
+      usual: "The choice of the server",
+      unsigned: "Not signed",
+      contradiction: "This application cannot get tokens: {text}.",
     },
     submit: "Create application",
     invalid: { title: "A field is empty", name: "Enter a name.", redirects: "Enter at least one redirect address." },
@@ -425,6 +454,7 @@ export const messages = {
     secretOnce: "The secret is shown once. Store it where only your server can read it, never in code that users receive.",
     secretHidden: "Only a hash of the secret is stored. If you have lost the secret, replace it.",
     noSecret: "None: an application of this kind cannot keep a secret.",
+    keyInstead: "None: the application authenticates with its key.",
     rotate: "Replace the secret",
     rotateQuestion: {
       title: "Replace the secret of “{name}”?",

@@ -3,6 +3,7 @@
 mod addresses;
 mod beside;
 mod database;
+mod fapi;
 mod files;
 mod folder;
 mod issuer;

@@ -1,8 +1,9 @@
 //! Request bodies of members' own applications.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
+use crate::http::client_members::{ProtectionProps, given};
 use crate::oauth::grant_type::ClientType;
 
 /// A new application.
@@ -23,12 +24,10 @@ pub struct CreateClient {
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
-    /// True if every authorization request of the application must be pushed (RFC 9126 §6).
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<bool>)]
-    pub(super) require_pushed_authorization_requests: Option<Value>,
-    /// Authentication method: `none`, `client_secret_basic` or `client_secret_post`. If absent, every
-    /// method of the type is accepted.
+    #[serde(flatten)]
+    pub(super) protection: ProtectionProps,
+    /// Authentication method: `none`, `client_secret_basic`, `client_secret_post`, or `private_key_jwt` with keys. If
+    /// absent, every method of the type is accepted.
     #[serde(default, deserialize_with = "given")]
     pub(super) token_endpoint_auth_method: Option<String>,
     /// `public` or `confidential`.
@@ -73,10 +72,8 @@ pub struct UpdateClient {
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
-    /// True if every authorization request of the application must be pushed (RFC 9126 §6).
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<bool>)]
-    pub(super) require_pushed_authorization_requests: Option<Value>,
+    #[serde(flatten)]
+    pub(super) protection: ProtectionProps,
 }
 
 /// Replacement of a secret.
@@ -86,11 +83,4 @@ pub struct RotateSecret {
     /// Seconds during which the old secret stays valid: at most seven days, 0 if absent.
     #[serde(default)]
     pub(super) overlap_seconds: u32,
-}
-
-/// Deserializes an optional member that must not be `null` (storyden-contract.md#order-of-validation).
-pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    member: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(member).map(Some)
 }

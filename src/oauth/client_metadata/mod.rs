@@ -6,6 +6,7 @@
 
 mod about;
 mod algorithms;
+mod fapi;
 mod faults;
 mod https_url;
 mod keys;
@@ -28,6 +29,7 @@ use super::signing_algorithm::SigningAlgorithm;
 
 pub use algorithms::RequestedAlgorithms;
 pub(super) use faults::Faults;
+pub use keys::check_keys;
 pub(super) use members::Members;
 pub use requests::RequestMetadata;
 pub(super) use rules::Rules;
@@ -113,6 +115,10 @@ pub struct RequestedMetadata {
     /// True if the client always sends DPoP proofs: token requests without a proof are then rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     dpop_bound_access_tokens: Option<bool>,
+    /// True holds the client to the FAPI 2.0 Security Profile: pushed requests, PKCE, `private_key_jwt`, DPoP, and
+    /// only the algorithms PS256, ES256 and EdDSA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fapi: Option<bool>,
     #[serde(flatten)]
     algorithms: RequestedAlgorithms,
     /// False if the client cannot use PKCE; only for clients with a secret, and only if the operator
@@ -191,6 +197,8 @@ pub struct ClientMetadata {
     pub allowed: Scope,
     /// True if token requests need a DPoP proof (RFC 9449 §5.2).
     pub dpop_bound: bool,
+    /// True if the client is held to the FAPI 2.0 Security Profile.
+    pub fapi: bool,
     /// The chosen signature algorithms.
     pub algorithms: ClientAlgorithms,
     /// The client's choice about PKCE, if any.
@@ -262,6 +270,7 @@ impl RequestedMetadata {
             jwks_uri: None,
             scope: members.text(&mut faults, "scope")?,
             dpop_bound_access_tokens: None,
+            fapi: None,
             algorithms: RequestedAlgorithms::default(),
             pkce_required: None,
             requests: RequestMetadata::default(),
@@ -275,6 +284,7 @@ impl RequestedMetadata {
             asked.jwks_uri = members.text(&mut faults, "jwks_uri")?;
             asked.dpop_bound_access_tokens =
                 members.flag(&mut faults, "dpop_bound_access_tokens")?;
+            asked.fapi = members.flag(&mut faults, "fapi")?;
             asked.algorithms = members.algorithms(&mut faults)?;
             asked.pkce_required = members.flag(&mut faults, "pkce_required")?;
             asked.requests = RequestMetadata::read(members, &mut faults)?;
@@ -308,7 +318,7 @@ impl RequestedMetadata {
         let redirect_uris = rules.redirect_uris(self.redirect_uris, kind)?;
         let grants = rules.require_redirect_uri(grants, &redirect_uris, none_given)?;
         let keys = rules.keys(auth_method, self.jwks, self.jwks_uri)?;
-        let requests = self.requests.check(&keys, &mut rules.faults)?;
+        let mut requests = self.requests.check(&keys, &mut rules.faults)?;
         let mut about = rules.about(self.about)?;
         about.application_type = rules.application_type(about.application_type, &redirect_uris)?;
         let scope = rules.scope(self.scope.as_deref().unwrap_or_default())?;
@@ -318,6 +328,11 @@ impl RequestedMetadata {
         let name = name.map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
         let post_logout = self.post_logout_redirect_uris;
         let algorithms = rules.algorithms(&self.algorithms)?;
+        let is_fapi = self.fapi == Some(true);
+        if is_fapi {
+            rules.require_fapi(auth_method, &keys, &redirect_uris, algorithms)?;
+            requests.require_pushed_authorization_requests = Some(true);
+        }
         Ok(ClientMetadata {
             name: name.flatten(),
             auth_method,
@@ -333,6 +348,7 @@ impl RequestedMetadata {
             },
             scope,
             dpop_bound: self.dpop_bound_access_tokens == Some(true),
+            fapi: is_fapi,
             algorithms,
             pkce_required: self.pkce_required,
             requests,

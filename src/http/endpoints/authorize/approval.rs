@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use super::pending;
+use crate::clients::fapi;
 use crate::context::Context;
 use crate::ids::{AccessKeyId, AccountId, AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::claims_request::{ClaimList, GrantedClaims, RequestedClaims};
@@ -173,7 +174,7 @@ impl Approval {
             nonce: request.nonce.map(str::to_owned),
             code_challenge: request.code_challenge.cloned(),
             created_at: now,
-            expires_at: now + context.config.code_ttl(),
+            expires_at: now + fapi::code_ttl(&context.config, request.client),
         };
         let event = match remembering {
             Remembering::Repeat(_) => Event::ConsentRepeated,

@@ -26,6 +26,8 @@ pub(super) struct Authorization<'a> {
     pub(super) browser: Browser<'a>,
     pub(super) request: Box<ResolvedRequest>,
     pub(super) pending: Option<PendingRequest>,
+    /// The id of the request if it has to wait for the sign-in; a random id if absent.
+    pub(super) new_id: Option<Secret>,
 }
 
 /// Everything that a request of a signed-in account writes, in one transaction.
@@ -100,6 +102,7 @@ impl Authorization<'_> {
             client: Some(&self.request.client.row_id),
             parameters: &self.request.parameters,
             pending: self.pending.as_ref(),
+            new_id: self.new_id.as_ref(),
         };
         let kept = request.keep(self.context, self.browser, NextPage::Login);
         Ok(kept.await?)

@@ -51,6 +51,16 @@ pub(super) enum Resolution {
     Unresolved(Decoded),
 }
 
+impl Resolution {
+    /// Returns the client id of the request.
+    pub(super) fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::Resolved(request) => Some(&request.client.client_id),
+            Self::Unresolved(parameters) => parameters.get("client_id"),
+        }
+    }
+}
+
 /// Errors of [`resolve`].
 pub(super) enum ResolveError {
     /// A protocol error.
