@@ -11,7 +11,6 @@ use super::revocation;
 use super::row::row;
 use super::sql::{Sql, sql};
 use crate::clock::Timestamp;
-use crate::ids::ClientRowId;
 use crate::oauth::client_metadata::ClientKeys;
 
 /// The stored snapshot of a document.

@@ -80,10 +80,8 @@ both! {
             "allowed_grants": ["authorization_code", "refresh_token"], "allowed_scopes": ["openid"],
         });
         let own = server.post_as(&odin, "/api/auth/oauth/clients", &created).await.expect(200).json();
-        let registered = crate::support::registration::register(
-            &server,
-            &serde_json::json!({ "redirect_uris": ["https://app.example/cb"] }),
-        );
+        let new = serde_json::json!({ "redirect_uris": ["https://app.example/cb"] });
+        let registered = crate::support::registration::register(&server, &new);
         let registered = registered.await.expect(201).json();
         let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         for (id, secret) in [

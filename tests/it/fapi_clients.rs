@@ -82,7 +82,7 @@ both! {
         let created = server.post_as(&odin, CLIENTS, &body(&odin, &json!({}))).await.expect(200);
         let secret = created.text("client_secret");
         let path = format!("{CLIENTS}/{}", created.text("id"));
-        let patch = async |changes: Value| server.call_as(&odin, ("PATCH", &path), Some(&changes)).await;
+        let change = async |changes: Value| server.call_as(&odin, ("PATCH", &path), Some(&changes)).await;
         for (changes, part) in [
             (json!({ "fapi": true }), "needs jwks or jwks_uri"),
             (json!({ "fapi": "yes", "jwks": key.jwks() }), "fapi must be true or false"),
@@ -91,10 +91,10 @@ both! {
             (json!({ "fapi": true, "jwks_uri": "http://app.example/jwks" }), "HTTPS"),
             (json!({ "fapi": true, "jwks": key.jwks(), "id_token_signed_response_alg": "RS256" }), "not RS256"),
         ] {
-            let answer = patch(changes).await.expect(400);
+            let answer = change(changes).await.expect(400);
             assert!(answer.body.contains(part), "{part}: {}", answer.body);
         }
-        let changed = patch(json!({ "fapi": true, "jwks": key.jwks() })).await.expect(200).json();
+        let changed = change(json!({ "fapi": true, "jwks": key.jwks() })).await.expect(200).json();
         let expected = json!([true, true, true, true, "private_key_jwt", key.jwks()]);
         let members = [
             "fapi", "dpop_bound_access_tokens", "pkce_required", "require_pushed_authorization_requests",
@@ -104,16 +104,16 @@ both! {
         assert_eq!(json!(shown), expected);
         assert_eq!(changed.get("fapi_contradictions"), None);
         assert_held(&server, &odin, &held("bank", key)).await;
-        patch(json!({ "pkce_required": false })).await.expect(200);
-        patch(json!({ "jwks": null })).await.expect(400);
+        change(json!({ "pkce_required": false })).await.expect(200);
+        change(json!({ "jwks": null })).await.expect(400);
 
         let next = ClientKey::es256();
-        patch(json!({ "jwks": next.jwks() })).await.expect(200);
+        change(json!({ "jwks": next.jwks() })).await.expect(200);
         let app = held("bank", next);
         app.push(&server, &[("code_challenge", "")], None).await.expect_error(400, "invalid_request");
         assert_held(&server, &odin, &app).await;
 
-        let changed = patch(json!({ "fapi": false, "pkce_required": true })).await.expect(200).json();
+        let changed = change(json!({ "fapi": false, "pkce_required": true })).await.expect(200).json();
         assert_eq!(changed.get("fapi"), None);
         assert_eq!(changed["require_pushed_authorization_requests"], false);
         let code = server.code(&odin, &app.client, &[]).await;
@@ -168,10 +168,10 @@ both! {
         let app = held(issued["client"]["client_id"].as_str().unwrap(), key);
         assert_held(&server, &frigg, &app).await;
         let path = format!("{OWN}/{}", issued["client"]["id"].as_str().unwrap());
-        let patch = async |changes: Value| server.call_as(&frigg, ("PATCH", &path), Some(&changes)).await;
-        patch(json!({ "name": "Another name" })).await.expect(200);
-        patch(json!({ "id_token_signed_response_alg": "PS256" })).await.expect(200);
-        patch(json!({ "id_token_signed_response_alg": "RS256" })).await.expect(400);
+        let change = async |changes: Value| server.call_as(&frigg, ("PATCH", &path), Some(&changes)).await;
+        change(json!({ "name": "Another name" })).await.expect(200);
+        change(json!({ "id_token_signed_response_alg": "PS256" })).await.expect(200);
+        change(json!({ "id_token_signed_response_alg": "RS256" })).await.expect(400);
         let shown = server.call_as(&frigg, ("GET", &path), None).await.expect(200).json();
         assert_eq!((&shown["fapi"], &shown["id_token_signed_response_alg"]), (&json!(true), &json!("PS256")));
 
