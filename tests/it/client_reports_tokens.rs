@@ -78,6 +78,7 @@ both! {
         let created = serde_json::json!({
             "name": "Mine", "type": "confidential", "redirect_uris": ["https://app.example/cb"],
             "allowed_grants": ["authorization_code", "refresh_token"], "allowed_scopes": ["openid"],
+            "pkce_required": true,
         });
         let own = server.post_as(&odin, "/api/auth/oauth/clients", &created).await.expect(200).json();
         let new = serde_json::json!({ "redirect_uris": ["https://app.example/cb"] });

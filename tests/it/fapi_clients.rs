@@ -58,9 +58,12 @@ fn held(client_id: &str, key: ClientKey) -> FapiClient {
     }
 }
 
+/// The setting of a command that finds the keys of [`with_algorithms`].
+const ALGORITHMS: &[(&str, &str)] = &[("OAUTH_SIGNING_ALGORITHMS", "RS256,ES256,PS256,EdDSA")];
+
 /// Runs a command, and returns the JSON that it prints.
 async fn printed(setup: &Setup, arguments: &[&str]) -> Value {
-    let ended = setup.run(arguments, &[]).await;
+    let ended = setup.run(arguments, ALGORITHMS).await;
     assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
     serde_json::from_str(&ended.stdout).unwrap()
 }
@@ -252,7 +255,7 @@ both! {
             "client", "create", "--name", "Bank", "--type", "confidential", "--client-id", "bank",
             "--redirect-uri", URI, "--json", "--fapi",
         ];
-        let ended = setup.run(&create, &[]).await;
+        let ended = setup.run(&create, ALGORITHMS).await;
         assert_eq!(ended.code, Some(1), "{}", ended.stdout);
         assert!(ended.stderr.contains("needs jwks or jwks_uri"), "{}", ended.stderr);
         create.push("--jwks");
@@ -261,14 +264,14 @@ both! {
         assert_eq!((created.get("client_secret"), &created["fapi"]), (None, &json!(true)));
         let app = held("bank", key);
         assert_held(&server, &odin, &app).await;
-        let shown = setup.run(&["client", "show", "bank"], &[]).await.stdout;
+        let shown = setup.run(&["client", "show", "bank"], ALGORITHMS).await.stdout;
         for part in ["FAPI 2.0", "private_key_jwt", app.key.kid.as_str()] {
             assert!(shown.contains(part), "{shown}");
         }
 
         let update = async |flags: &[&str]| {
             let command = ["client", "update", "bank", "--json"];
-            setup.run(&[&command[..], flags].concat(), &[]).await
+            setup.run(&[&command[..], flags].concat(), ALGORITHMS).await
         };
         let uris = ["--redirect-uri", "https://new.example/cb", "--redirect-uri", URI];
         let others = [
@@ -298,7 +301,7 @@ both! {
             assert_ne!(ended.code, Some(0), "{flags:?}: {}", ended.stdout);
             assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
         }
-        let ended = setup.run(&["client", "update", "unknown", "--name", "x"], &[]).await;
+        let ended = setup.run(&["client", "update", "unknown", "--name", "x"], ALGORITHMS).await;
         assert_eq!(ended.code, Some(1));
         let flags = ["--fapi", "false", "--id-token-alg", "none", "--dpop", "true", "--require-pushed-requests", "true"];
         let changed = update(&flags).await;
@@ -323,7 +326,7 @@ both! {
             "[[client]]\nid = \"bank\"\nname = \"Bank\"\ntype = \"confidential\"\nredirect_uris = [\"{URI}\"]\nfapi = true\n",
         );
         let without_keys = written(&setup, "without.toml", &client);
-        let refused = setup.run(&["plan", &without_keys], &[]).await;
+        let refused = setup.run(&["plan", &without_keys], ALGORITHMS).await;
         assert!(refused.stderr.contains("needs jwks or jwks_uri"), "{}", refused.stderr);
         let file = written(&setup, "community.toml", &format!("{client}{keys}\n"));
         let applied = printed(&setup, &["apply", &file, "--json", "--yes"]).await;
@@ -331,7 +334,7 @@ both! {
         assert_held(&server, &odin, &held("bank", key)).await;
         let again = printed(&setup, &["plan", &file, "--json"]).await;
         assert_eq!(again["changes"], json!([]));
-        let exported = setup.run(&["export"], &[]).await.stdout;
+        let exported = setup.run(&["export"], ALGORITHMS).await.stdout;
         assert!(exported.contains("fapi = true") && !exported.contains("dpop = true"), "{exported}");
         let exported = written(&setup, "exported.toml", &exported);
         let again = printed(&setup, &["plan", &exported, "--json"]).await;
@@ -351,16 +354,16 @@ both! {
             let of_check = found.into_iter().filter(|one| one["check"] == "fapi");
             of_check.map(|one| format!("{}: {}", one["status"], one["finding"])).collect::<Vec<_>>()
         };
-        assert_eq!(findings(&[]).await, Vec::<String>::new());
+        assert_eq!(findings(ALGORITHMS).await, Vec::<String>::new());
         FapiClient::create(&server, &odin, "bank").await;
-        let found = findings(&[]).await;
+        let found = findings(ALGORITHMS).await;
         assert!(found.len() == 1 && found[0].starts_with("\"ok\""), "{found:?}");
         // as a Storyden may change the row
         server.sql("UPDATE auth_clients SET jwks = NULL", &[]).await;
         let found = findings(&[("OAUTH_SIGNING_ALGORITHMS", "RS256")]).await;
         assert!(found.len() == 2 && found.iter().all(|one| one.starts_with("\"warn\"")), "{found:?}");
         assert!(found[0].contains("bank") && found[0].contains("jwks"), "{found:?}");
-        let shown = setup.run(&["client", "show", "bank"], &[]).await.stdout;
+        let shown = setup.run(&["client", "show", "bank"], ALGORITHMS).await.stdout;
         assert!(shown.contains("needs jwks or jwks_uri"), "{shown}");
         let path = format!("{CLIENTS}?client_id=bank&page=1");
         let listed = server.call_as(&odin, ("GET", &path), None).await.expect(200).json();

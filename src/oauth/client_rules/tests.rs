@@ -166,6 +166,10 @@ fn a_method_fits_its_type() {
     );
     assert!(method(public, "client_secret_post").is_err());
     assert!(method(confidential, "none").is_err());
-    assert!(method(confidential, "private_key_jwt").is_err());
+    assert_eq!(
+        method(confidential, "private_key_jwt"),
+        Ok(Some(AuthMethod::PrivateKeyJwt))
+    );
+    assert!(method(public, "private_key_jwt").is_err());
     assert_eq!(STORYDEN.auth_method(public, Some("nonsense")), Ok(None));
 }

@@ -134,7 +134,8 @@ impl FapiClient {
 
     /// Runs the flow up to the code.
     pub(crate) async fn code(&self, server: &Server, member: &Member) -> String {
-        let approved = self.approved(server, member, &[], None).await;
+        let asked = [("prompt", "consent")];
+        let approved = self.approved(server, member, &asked, None).await;
         approved.sent("code").unwrap()
     }
 
