@@ -33,7 +33,8 @@ both! {
         let app = server.public_client().await;
         let (key, thief) = (ProofKey::new(), ProofKey::new());
         let jkt = key.thumbprint();
-        for changed in [&[][..], &[("dpop_jkt", jkt.as_str())]] {
+        let asked = ("prompt", "consent");
+        for changed in [&[asked][..], &[asked, ("dpop_jkt", jkt.as_str())]] {
             let proof = key.proof(&server, "POST", PAR).sign();
             let pushed = push(&server, &app, changed, &proof).await.expect(201);
             let code = code(&server, &frigg, &app, &pushed).await;
@@ -43,7 +44,7 @@ both! {
             assert_eq!(tokens.claims("access_token")["cnf"]["jkt"], jkt);
         }
         // without a proof the code is bound to no key, as before
-        let pushed = server.push(&app, &[]).await.expect(201);
+        let pushed = server.push(&app, &[asked]).await.expect(201);
         let code = code(&server, &frigg, &app, &pushed).await;
         server.exchange(&app, &code).await.expect(200);
     }
