@@ -205,6 +205,7 @@ both! {
         let body = json!({
             "name": "Mine", "type": "public", "redirect_uris": ["https://app.example/cb"],
             "allowed_grants": ["authorization_code"], "allowed_scopes": ["openid", READ],
+            "pkce_required": true,
         });
         server.post_as(&loki, "/api/auth/oauth/clients", &body).await.expect(200);
         let beside = setup.with("OAUTH_PROFILE", "storyden").start().await;

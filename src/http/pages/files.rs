@@ -128,7 +128,6 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("client-form.js"),
     script!("client-kinds.js"),
     script!("client-protection.js"),
-    script!("client-protection.js"),
     script!("clients.js"),
     script!("confirm.js"),
     script!("consent.js"),
