@@ -9,10 +9,11 @@ const strings = messages.clients;
 const NAME_MAX = 64; // characters
 
 /** Creates the fields for a client of a kind. Returns `{ nodes, read }`: `read` returns
- *  `{ name, redirect_uris, allowed_scopes, pkce_required, require_pushed_authorization_requests }`, or null after it has
- *  shown which field is missing. `pkce` is absent for a client that always needs PKCE, `pushing` for a client that
+ *  `{ name, redirect_uris, allowed_scopes, pkce_required, require_pushed_authorization_requests, jwks, jwks_uri }`, or
+ *  null after it has shown which field is missing or malformed. `keys` is true for a client that may authenticate with
+ *  keys of its own. `pkce` is absent for a client that always needs PKCE, `pushing` for a client that
  *  has no choice about pushed requests. */
-export function clientFields(kind, account, { name = "", redirects, scopes, example = "", pkce, pushing }) {
+export function clientFields(kind, account, { name = "", redirects, scopes, example = "", pkce, pushing, keys = false }) {
   const nameInput = el("input", { id: "name", type: "text", maxlength: String(NAME_MAX), autocomplete: "off", "aria-describedby": "name-hint", value: name });
   const nodes = [
     el("div", { class: "field" }, el("label", { for: "name" }, strings.name), nameInput, el("p", { class: "hint", id: "name-hint" }, strings.nameHint)),
@@ -38,8 +39,14 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
     nodes.push(el("fieldset", { class: "field choice" }, legend, label, el("p", { class: "hint", id: "pushed-requests-hint" }, strings.pushing.effect)));
   }
 
+  const keysInput = keys ? el("textarea", { id: "client-keys", rows: "3", spellcheck: "false", autocapitalize: "none", "aria-describedby": "client-keys-hint" }) : null;
+  if (keysInput) {
+    const label = el("label", { for: "client-keys" }, strings.keys.label);
+    nodes.push(el("div", { class: "field" }, label, keysInput, el("p", { class: "hint", id: "client-keys-hint" }, strings.keys.hint)));
+  }
+
   const read = () => {
-    for (const input of [nameInput, addresses]) input?.removeAttribute("aria-invalid");
+    for (const input of [nameInput, addresses, keysInput]) input?.removeAttribute("aria-invalid");
     const reject = (input, text) => {
       input.setAttribute("aria-invalid", "true");
       showMessage({ title: strings.invalid.title, text });
@@ -49,6 +56,15 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
     const chosen = { name: nameInput.value.trim(), allowed_scopes: choice.chosen() };
     if (exempt) chosen.pkce_required = !exempt.checked;
     if (pushed) chosen.require_pushed_authorization_requests = pushed.checked;
+    const given = keysInput?.value.trim() ?? "";
+    if (given.startsWith("https://")) chosen.jwks_uri = given;
+    else if (given !== "") {
+      try {
+        chosen.jwks = JSON.parse(given);
+      } catch {
+        return reject(keysInput, strings.invalid.keys);
+      }
+    }
     if (!addresses) return chosen;
     const uris = addresses.value.split(/\s+/).filter((uri) => uri !== "");
     if (uris.length === 0) return reject(addresses, strings.invalid.redirects);

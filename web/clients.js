@@ -15,12 +15,14 @@ import { stripInvisible } from "./text.js";
 const PATH = "/api/auth/oauth/clients";
 const strings = messages.clients;
 let issuer = location.origin; // replaced by the issuer of the discovery document
+let supportsKeys = false; // true if clients may authenticate with keys of their own
 let newSecret = null; // `{ id, secret }` of a new secret, shown once
 
 const session = await requireSession("clients");
 if (session) {
   const metadata = await call("GET", "/.well-known/openid-configuration");
   if (typeof metadata.body.issuer === "string") issuer = metadata.body.issuer;
+  supportsKeys = (metadata.body.token_endpoint_auth_methods_supported ?? []).includes("private_key_jwt");
   startViews((name, _, isCurrent) => {
     if (name === "new") return renderCreateForm();
     if (name.startsWith("app/")) return renderClient(idFromView(name), isCurrent);
@@ -76,7 +78,7 @@ function renderCreateForm() {
     const typed = place.querySelector("#name")?.value ?? "";
     chosen.kind = kind;
     const pkce = pkceChoice({ type, allowed_grants: grants, pkce_required: true });
-    chosen.fields = clientFields(kind, session.account, { name: typed, redirects: redirect ? [] : undefined, scopes, example: redirect, pkce });
+    chosen.fields = clientFields(kind, session.account, { name: typed, redirects: redirect ? [] : undefined, scopes, example: redirect, pkce, keys: supportsKeys && kind === "service" });
     place.replaceChildren(...chosen.fields.nodes);
   };
   const cards = Object.keys(KINDS).map((kind) => {
@@ -104,7 +106,8 @@ async function createClient({ kind, fields }) {
   hideMessage();
   const read = fields.read();
   if (!read) return;
-  const { type, grants, method } = KINDS[kind];
+  const { type, grants, method: usual } = KINDS[kind];
+  const method = read.jwks || read.jwks_uri ? "private_key_jwt" : usual;
   const answer = await call("POST", PATH, { pkce_required: true, ...read, type, allowed_grants: grants, token_endpoint_auth_method: method });
   if (!succeeded(answer)) {
     showError(answer);
@@ -152,6 +155,9 @@ function secretPart(client, secret) {
   if (client.type !== "confidential") {
     return [el("div", { class: "copyable" }, el("p", { class: "label" }, strings.secret), el("p", { class: "hint" }, strings.noSecret))];
   }
+  if (client.token_endpoint_auth_method === "private_key_jwt") {
+    return [el("div", { class: "copyable" }, el("p", { class: "label" }, strings.secret), el("p", { class: "hint" }, strings.keys.used))];
+  }
   const rotate = el("div", { class: "actions start" }, button(strings.rotate, () => replaceSecret(client)));
   if (secret) {
     const shown = copyable(strings.secret, secret, strings.secretOnce);
@@ -191,6 +197,7 @@ function settingsForm(client, kind) {
     scopes: client.allowed_scopes ?? [],
     pkce: pkceChoice(client),
     pushing: pushingChoice(client),
+    keys: supportsKeys && client.type === "confidential",
   });
   const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
   form.addEventListener("submit", (event) => {

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::compat::OmittedList;
 use crate::config::Config;
 use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
@@ -53,6 +54,9 @@ pub struct ClientResource {
     pub redirect_uris: Option<Vec<String>>,
     /// `explicit`, or `inherit` for a client that gets the permissions of the approving account.
     pub scope_policy: &'static str,
+    /// `private_key_jwt` for a client that authenticates with its own keys; absent for other clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_method: Option<&'static str>,
     /// `public` or `confidential`.
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -78,6 +82,7 @@ impl ClientResource {
         }
         if policy.added_members_omitted {
             shown.pkce_required = None;
+            shown.token_endpoint_auth_method = None;
             shown.id_token_signed_response_alg = None;
             shown.access_token_signed_response_alg = None;
             shown.userinfo_signed_response_alg = None;
@@ -113,6 +118,10 @@ impl From<Client> for ClientResource {
             require_pushed_authorization_requests: Some(client.request_protection.pushed),
             redirect_uris: Some(client.redirect_uris),
             scope_policy: policy_name(client.scope.policy),
+            token_endpoint_auth_method: client
+                .auth_method
+                .filter(|method| *method == AuthMethod::PrivateKeyJwt)
+                .map(AuthMethod::name),
             kind: client.kind.name(),
             updated_at: client.updated_at,
         }

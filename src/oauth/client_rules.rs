@@ -198,7 +198,8 @@ impl Rules {
         Ok(uris)
     }
 
-    /// Checks the chosen authentication method. Storyden does not offer the choice.
+    /// Checks the chosen authentication method, which is `private_key_jwt` for a client with keys. Storyden does not
+    /// offer the choice.
     ///
     /// # Errors
     /// For an unknown method, or a method that the client type cannot use.
@@ -206,12 +207,14 @@ impl Rules {
         self,
         kind: ClientType,
         given: Option<&str>,
+        has_keys: bool,
     ) -> Result<Option<AuthMethod>, ClientRuleError> {
         let Some(given) = given.filter(|_| !self.policy.auth_method_ignored) else {
-            return Ok(None);
+            return Ok(has_keys.then_some(AuthMethod::PrivateKeyJwt));
         };
-        // Only registrations and metadata documents can provide a key.
-        let fits = |method: &AuthMethod| method.fits(kind) && *method != AuthMethod::PrivateKeyJwt;
+        let fits = |method: &AuthMethod| {
+            method.fits(kind) && (*method == AuthMethod::PrivateKeyJwt) == has_keys
+        };
         if let Some(method) = AuthMethod::from_name(given).filter(fits) {
             return Ok(Some(method));
         }
@@ -440,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_method_fits_its_type() {
-        let method = |kind, given| STANDARDS.auth_method(kind, Some(given));
+        let method = |kind, given| STANDARDS.auth_method(kind, Some(given), false);
         let (public, confidential) = (ClientType::Public, ClientType::Confidential);
         assert_eq!(method(public, "none"), Ok(Some(AuthMethod::None)));
         assert_eq!(
@@ -450,6 +453,16 @@ mod tests {
         assert!(method(public, "client_secret_post").is_err());
         assert!(method(confidential, "none").is_err());
         assert!(method(confidential, "private_key_jwt").is_err());
-        assert_eq!(STORYDEN.auth_method(public, Some("nonsense")), Ok(None));
+        assert_eq!(
+            STORYDEN.auth_method(public, Some("nonsense"), false),
+            Ok(None)
+        );
+        let with_keys = |given| STANDARDS.auth_method(confidential, given, true);
+        assert_eq!(with_keys(None), Ok(Some(AuthMethod::PrivateKeyJwt)));
+        assert_eq!(
+            with_keys(Some("private_key_jwt")),
+            Ok(Some(AuthMethod::PrivateKeyJwt))
+        );
+        assert!(with_keys(Some("client_secret_basic")).is_err());
     }
 }

@@ -126,6 +126,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0016_client_algorithms.sql"),
         include_str!("../../migrations/postgres/0016_client_algorithms.sql"),
     ),
+    Migration::new(
+        18,
+        "agents",
+        include_str!("../../migrations/sqlite/0018_agents.sql"),
+        include_str!("../../migrations/postgres/0018_agents.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

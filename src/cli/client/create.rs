@@ -2,12 +2,15 @@
 
 use clap::{Args, ValueEnum};
 
+use super::keys::KeySource;
 use super::{Shown, grant_names};
 use crate::cli::{Error, account, arguments, output};
 use crate::clients::{new_id, secrets};
 use crate::context::Context;
 use crate::ids::ClientRowId;
+use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
+use crate::oauth::client_metadata::ClientKeys;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::request_protection::RequestProtection;
@@ -18,6 +21,7 @@ use crate::secret::Secret;
 use crate::store::audit::{self, Event};
 use crate::store::client_changes;
 use crate::store::client_details::{self, Details};
+use crate::store::client_documents;
 use crate::store::{self, clients};
 
 /// Create an application.
@@ -85,6 +89,8 @@ pub(in crate::cli) struct Create {
     /// Require that every authorization request is pushed (RFC 9126).
     #[arg(long)]
     require_pushed_requests: bool,
+    #[command(flatten)]
+    keys: KeySource,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -123,6 +129,12 @@ impl Create {
             let problem = "--without-pkce is only allowed for confidential clients";
             return Err(Error::Other(problem.to_owned()));
         }
+        let keys = self.keys.read()?;
+        if keys.is_some() && kind == ClientType::Public {
+            return Err(Error::because(
+                "--jwks and --jwks-uri need --type confidential: a public client does not authenticate",
+            ));
+        }
         let schemes = context.config.private_use_schemes();
         for uri in &self.redirect_uris {
             schemes.check(uri, kind).map_err(|refused| {
@@ -139,11 +151,11 @@ impl Create {
             .await
             .map_err(|error| Error::because(format!("--scope: {error}")))?;
         let (secret, secret_hash) = match kind {
-            ClientType::Public => (None, None),
-            ClientType::Confidential => {
+            ClientType::Confidential if keys.is_none() => {
                 let (secret, hash) = secrets::generate(context).await?;
                 (Some(secret), Some(hash))
             }
+            ClientType::Public | ClientType::Confidential => (None, None),
         };
         let client = clients::Client {
             row_id: ClientRowId::generate(context.clock.now()),
@@ -155,7 +167,7 @@ impl Create {
             name: self.name.clone(),
             kind,
             old_secret: None,
-            auth_method: None,
+            auth_method: keys.as_ref().map(|_| AuthMethod::PrivateKeyJwt),
             pkce_required: !self.without_pkce,
             request_protection: RequestProtection {
                 pushed: self.require_pushed_requests,
@@ -180,7 +192,7 @@ impl Create {
             post_logout_redirect_uris: without_repeats(self.post_logout_redirect_uris),
             ..Details::default()
         };
-        insert(context, &client, &details).await?;
+        insert(context, &client, &details, keys).await?;
         warn(&client);
         let shown = Shown::new(client, owner.map(|owner| owner.handle));
         let mut shown = shown.with_details(details);
@@ -273,6 +285,7 @@ async fn insert(
     context: &Context,
     client: &clients::Client,
     details: &Details,
+    keys: Option<ClientKeys>,
 ) -> Result<(), Error> {
     let mut entry = super::entry(
         context,
@@ -281,12 +294,15 @@ async fn insert(
         &client.row_id,
     );
     entry.account.clone_from(&client.owner);
-    let input = (client.clone(), details.clone(), entry);
+    let input = (client.clone(), details.clone(), keys, entry);
     let inserted = context
         .db
-        .write(input, |tx, (client, details, entry)| {
+        .write(input, |tx, (client, details, keys, entry)| {
             Box::pin(async move {
                 client_changes::insert(tx, client).await?;
+                if let Some(keys) = keys {
+                    client_documents::save_keys(tx, &client.row_id, keys).await?;
+                }
                 if details.default_scope.is_some() || !details.post_logout_redirect_uris.is_empty()
                 {
                     client_details::save(tx, &client.row_id, details).await?;

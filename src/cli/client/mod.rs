@@ -1,6 +1,7 @@
 //! `client`: applications that people sign in to.
 
 mod create;
+mod keys;
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::context::Context;
 use crate::ids::ClientRowId;
+use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::audit::{self, Entry, Event};
@@ -35,6 +37,7 @@ pub(super) enum Client {
     Show(Show),
     Delete(Delete),
     RotateSecret(RotateSecret),
+    SetKeys(keys::SetKeys),
 }
 
 /// List every application.
@@ -96,6 +99,7 @@ impl Client {
             Self::Show(show) => show.run(&context).await,
             Self::Delete(delete) => delete.run(&context).await,
             Self::RotateSecret(rotate) => rotate.run(&context).await,
+            Self::SetKeys(keys) => keys.run(&context).await,
         }?;
         Ok(ExitCode::SUCCESS)
     }
@@ -127,6 +131,8 @@ pub(super) struct Shown {
     access_token_signed_response_alg: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     userinfo_signed_response_alg: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_endpoint_auth_method: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
     created_at: Timestamp,
@@ -164,6 +170,7 @@ impl Shown {
             id_token_signed_response_alg: name(algorithms.id_token),
             access_token_signed_response_alg: name(algorithms.access_token),
             userinfo_signed_response_alg: name(algorithms.userinfo),
+            token_endpoint_auth_method: client.auth_method.map(AuthMethod::name),
             owner,
             created_at: client.created_at,
         }
@@ -226,6 +233,7 @@ impl Shown {
                 text(self.access_token_signed_response_alg),
             ),
             ("signed userinfo", text(self.userinfo_signed_response_alg)),
+            ("authentication", text(self.token_endpoint_auth_method)),
             ("owner", self.owner.clone().unwrap_or_default()),
             ("created", self.created_at.to_rfc3339()),
         ]);

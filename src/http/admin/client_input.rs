@@ -45,6 +45,15 @@ pub struct CreateClient {
     pub(super) dpop_bound_access_tokens: Option<Value>,
     #[serde(flatten)]
     pub(super) algorithms: AlgorithmProps,
+    /// The public keys with which the client authenticates (`private_key_jwt`), as a JWK set, in place of a secret;
+    /// `null` removes the keys.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Object>)]
+    pub(super) jwks: Option<Value>,
+    /// The https URL of these keys; `null` removes the URL.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) jwks_uri: Option<Value>,
     /// Name shown on the consent page.
     pub(super) name: String,
     /// False exempts a confidential client from PKCE; true if absent.
@@ -87,6 +96,15 @@ pub struct UpdateClient {
     pub(super) dpop_bound_access_tokens: Option<Value>,
     #[serde(flatten)]
     pub(super) algorithms: AlgorithmProps,
+    /// The public keys with which the client authenticates (`private_key_jwt`), as a JWK set, in place of a secret;
+    /// `null` removes the keys.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Object>)]
+    pub(super) jwks: Option<Value>,
+    /// The https URL of these keys; `null` removes the URL.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) jwks_uri: Option<Value>,
     /// Name shown on the consent page.
     #[serde(default, deserialize_with = "given")]
     pub(super) name: Option<String>,

@@ -12,13 +12,15 @@ use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
 use crate::compat::ClientInput;
 use crate::context::{Context, SharedContext};
-use crate::http::client_members::pushing_required;
+use crate::http::client_members::{pushing_required, read_keys};
 use crate::http::error::responses::{BodyErrors, Conflict, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::{Actor, Administrator};
 use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
+use crate::oauth::client_metadata::ClientKeys;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::request_protection::RequestProtection;
@@ -29,6 +31,8 @@ use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_changes::{self, Changes};
 use crate::store::client_deletion;
+use crate::store::client_documents;
+use crate::store::client_keys;
 use crate::store::client_list::{self, Filter};
 use crate::store::clients::{self, Client};
 use crate::store::paging::Pages;
@@ -114,17 +118,28 @@ pub async fn create(
     Administrator(actor): Administrator,
     JsonBody(new): JsonBody<CreateClient>,
 ) -> Result<Json<CreatedClient>, ApiError> {
-    let (client, secret) = checked(&context, new).await?;
+    let keys = read_keys(
+        &context,
+        new.kind.0,
+        new.jwks.as_ref(),
+        new.jwks_uri.as_ref(),
+    )?
+    .unwrap_or_default();
+    let (client, secret) = checked(&context, new, &keys).await?;
     resources::check_scopes(&context, &client.scope.allowed, &Scope::default(), None).await?;
     let entry = client_entry(&context, Event::ClientCreated, &actor, &client);
-    let inserted = context
-        .db
-        .write((client.clone(), entry), |tx, (client, entry)| {
+    let inserted = context.db.write(
+        (client.clone(), keys, entry),
+        |tx, (client, keys, entry)| {
             Box::pin(async move {
                 client_changes::insert(tx, client).await?;
+                if client.auth_method == Some(AuthMethod::PrivateKeyJwt) {
+                    client_documents::save_keys(tx, &client.row_id, keys).await?;
+                }
                 audit::insert(tx, entry).await
             })
-        });
+        },
+    );
     inserted.await.map_err(|error| match error {
         store::Error::Taken(_) => {
             let detail = "client_id is taken; choose another client id";
@@ -148,12 +163,14 @@ pub async fn create(
 async fn checked(
     context: &Context,
     new: CreateClient,
+    keys: &ClientKeys,
 ) -> Result<(Client, Option<Secret>), ApiError> {
     let (input, now) = (
         context.config.policies.admin.client_input,
         context.clock.now(),
     );
     let kind = new.kind.0;
+    let has_keys = *keys != ClientKeys::default();
     let schemes = context.config.private_use_schemes();
     let pkce_required = client_input::pkce_required(input, kind, new.pkce_required.as_ref())?;
     let dpop_bound = client_input::dpop_bound(input, new.dpop_bound_access_tokens.as_ref())?;
@@ -164,7 +181,7 @@ async fn checked(
         client_id: client_input::client_id(input, new.client_id)?,
         secret_hash: None,
         old_secret: None,
-        auth_method: None,
+        auth_method: has_keys.then_some(AuthMethod::PrivateKeyJwt),
         name: client_input::name(&new.name)?,
         kind,
         pkce_required: pkce_required.unwrap_or(true),
@@ -197,7 +214,7 @@ async fn checked(
             client.secret_hash = Some(client_input::secret_hash(hash)?);
         }
         (_, Some(_)) => return Err(no_secret()),
-        (ClientType::Confidential, None) if input == ClientInput::Checked => {
+        (ClientType::Confidential, None) if input == ClientInput::Checked && !has_keys => {
             let (made, hash) = secrets::generate(context).await?;
             (secret, client.secret_hash) = (Some(made), Some(hash));
         }
@@ -261,6 +278,12 @@ pub async fn update(
 ) -> Result<Json<ClientResource>, ApiError> {
     let id = ClientRowId::new(id);
     let client = find(&context, &id).await?;
+    let keys = read_keys(
+        &context,
+        client.kind,
+        sent.jwks.as_ref(),
+        sent.jwks_uri.as_ref(),
+    )?;
     let changes = changes(&context, &client, sent)?;
     if let Some(scope) = &changes.allowed_scopes {
         resources::check_scopes(&context, scope, &client.scope.allowed, None).await?;
@@ -270,16 +293,21 @@ pub async fn update(
     if changes.secret_hash.is_some() {
         entries.push(entry(Event::ClientSecretRotated));
     }
-    let input = (id.clone(), changes, entries, context.clock.now());
-    let updated = context.db.write(input, |tx, (id, changes, entries, now)| {
-        Box::pin(async move {
-            let there = client_changes::update(tx, id, changes, *now).await?;
-            for entry in entries.iter().filter(|_| there) {
-                audit::insert(tx, entry).await?;
-            }
-            Ok(())
-        })
-    });
+    let input = (id.clone(), (changes, keys), entries, context.clock.now());
+    let updated = context
+        .db
+        .write(input, |tx, (id, (changes, keys), entries, now)| {
+            Box::pin(async move {
+                let there = client_changes::update(tx, id, changes, *now).await?;
+                if let Some(keys) = keys.as_ref().filter(|_| there) {
+                    client_keys::replace(tx, id, keys, *now).await?;
+                }
+                for entry in entries.iter().filter(|_| there) {
+                    audit::insert(tx, entry).await?;
+                }
+                Ok(())
+            })
+        });
     updated.await?;
     let client = find(&context, &id).await?;
     Ok(Json(shown(&context, client)))

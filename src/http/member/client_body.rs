@@ -9,6 +9,15 @@ use crate::oauth::grant_type::ClientType;
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSelfCreateProps)]
 pub struct CreateClient {
+    /// The public keys with which the client authenticates (`private_key_jwt`), as a JWK set, in place of a secret;
+    /// `null` removes the keys.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Object>)]
+    pub(super) jwks: Option<Value>,
+    /// The https URL of these keys; `null` removes the URL.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) jwks_uri: Option<Value>,
     /// Grant types: `authorization_code`, `refresh_token`, `client_credentials` or
     /// `urn:ietf:params:oauth:grant-type:device_code`.
     pub(super) allowed_grants: Vec<String>,
@@ -27,8 +36,8 @@ pub struct CreateClient {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     pub(super) require_pushed_authorization_requests: Option<Value>,
-    /// Authentication method: `none`, `client_secret_basic` or `client_secret_post`. If absent, every
-    /// method of the type is accepted.
+    /// Authentication method: `none`, `client_secret_basic` or `client_secret_post`, or `private_key_jwt` with
+    /// `jwks` or `jwks_uri`. If absent, every method of the type is accepted, and with keys `private_key_jwt`.
     #[serde(default, deserialize_with = "given")]
     pub(super) token_endpoint_auth_method: Option<String>,
     /// `public` or `confidential`.
@@ -60,6 +69,15 @@ impl From<TypeName> for ClientType {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSelfUpdateProps)]
 pub struct UpdateClient {
+    /// The public keys with which the client authenticates (`private_key_jwt`), as a JWK set, in place of a secret;
+    /// `null` removes the keys.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Object>)]
+    pub(super) jwks: Option<Value>,
+    /// The https URL of these keys; `null` removes the URL.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) jwks_uri: Option<Value>,
     /// Allowed scopes.
     #[serde(default, deserialize_with = "given")]
     pub(super) allowed_scopes: Option<Vec<String>>,

@@ -13,13 +13,14 @@ use crate::clients::resource::ClientResource;
 use crate::clients::{new_id, secrets};
 use crate::compat::OmittedList;
 use crate::context::{Context, SharedContext};
-use crate::http::client_members::pushing_required;
+use crate::http::client_members::{pushing_required, read_keys};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::Person;
 use crate::ids::ClientRowId;
 use crate::oauth::client_algorithms::ClientAlgorithms;
+use crate::oauth::client_metadata::ClientKeys;
 use crate::oauth::client_rules::{Rules, Shape};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
@@ -33,6 +34,8 @@ use crate::store::accounts::Account;
 use crate::store::audit::{self, Event};
 use crate::store::client_changes::{self, Changes};
 use crate::store::client_deletion;
+use crate::store::client_documents;
+use crate::store::client_keys;
 use crate::store::clients::{self, Client};
 
 /// Maximum number of applications per account.
@@ -104,17 +107,25 @@ pub async fn create(
     person.require(Permission::UseOauthClients)?;
     let Person { session, address } = person;
     let (session, account) = (session.id, session.account);
-    let client = check(&context, &account, &body?.0)?;
+    let JsonBody(new) = body?;
+    let keys = read_keys(
+        &context,
+        ClientType::from(new.kind),
+        new.jwks.as_ref(),
+        new.jwks_uri.as_ref(),
+    )?;
+    let keys = keys.filter(|keys| *keys != ClientKeys::default());
+    let client = check(&context, &account, &new, keys.is_some())?;
     let (allowed, none) = (&client.scope.allowed, Scope::default());
     resources::check_scopes(&context, allowed, &none, Some(&account)).await?;
     let have = clients::count_by_owner(&context.db, &account.id).await?;
     require_below_limit(&context, &account.id, have, MOST)?;
     let (secret, secret_hash) = match client.kind {
-        ClientType::Public => (None, None),
-        ClientType::Confidential => {
+        ClientType::Confidential if keys.is_none() => {
             let (secret, hash) = secrets::generate(&context).await?;
             (Some(secret), Some(hash))
         }
+        ClientType::Public | ClientType::Confidential => (None, None),
     };
     let client = Client {
         secret_hash,
@@ -123,14 +134,19 @@ pub async fn create(
     let entry = entry(&context, Event::ClientCreated, &account.id, address)
         .client(&client.client_id)
         .subject(&client.row_id);
-    let input = (session, client.clone(), entry);
-    let write = context.db.write(input, |tx, (session, client, entry)| {
-        Box::pin(async move {
-            require_open_session(tx, session).await?;
-            client_changes::insert(tx, client).await?;
-            audit::insert(tx, entry).await
-        })
-    });
+    let input = (session, client.clone(), keys, entry);
+    let write = context
+        .db
+        .write(input, |tx, (session, client, keys, entry)| {
+            Box::pin(async move {
+                require_open_session(tx, session).await?;
+                client_changes::insert(tx, client).await?;
+                if let Some(keys) = keys {
+                    client_documents::save_keys(tx, &client.row_id, keys).await?;
+                }
+                audit::insert(tx, entry).await
+            })
+        });
     write.await.map_err(closed_session_error)?;
     Ok(Json(IssuedClient {
         client: shown(&context, client),
@@ -140,7 +156,12 @@ pub async fn create(
 
 /// Checks a new application, and builds the client without a secret. The checks run in Storyden's order
 /// (storyden-contract.md#order-of-validation).
-fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Client, ApiError> {
+fn check(
+    context: &Context,
+    account: &Account,
+    new: &CreateClient,
+    has_keys: bool,
+) -> Result<Client, ApiError> {
     let policies = context.config.policies;
     let rules = Rules {
         policy: policies.member_clients,
@@ -165,7 +186,7 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
         client_id: new_id(&context.random, true),
         secret_hash: None,
         old_secret: None,
-        auth_method: rules.auth_method(kind, method)?,
+        auth_method: rules.auth_method(kind, method, has_keys)?,
         name: rules.name(&new.name)?,
         kind,
         pkce_required: rules.pkce(kind, new.pkce_required),
@@ -253,6 +274,12 @@ pub async fn update(
         }
         return Err(foreign());
     }
+    let keys = read_keys(
+        &context,
+        client.kind,
+        asked.jwks.as_ref(),
+        asked.jwks_uri.as_ref(),
+    )?;
     let changes = check_changes(&context, account, &client, asked)?;
     if let Some(scope) = &changes.allowed_scopes {
         resources::check_scopes(&context, scope, &client.scope.allowed, Some(account))
@@ -262,11 +289,14 @@ pub async fn update(
     let entry = entry(&context, Event::ClientUpdated, &account.id, person.address)
         .client(&client.client_id)
         .subject(&client.row_id);
-    let input = (client.row_id.clone(), changes, entry);
-    let write = context.db.write(input, |tx, (id, changes, entry)| {
+    let input = (client.row_id.clone(), changes, keys, entry);
+    let write = context.db.write(input, |tx, (id, changes, keys, entry)| {
         Box::pin(async move {
             if !client_changes::update(tx, id, changes, entry.at).await? {
                 return Err(store::Error::Gone);
+            }
+            if let Some(keys) = keys {
+                client_keys::replace(tx, id, keys, entry.at).await?;
             }
             audit::insert(tx, entry).await
         })

@@ -44,8 +44,12 @@ fn is_empty(jwks: &Value) -> bool {
     keys.is_some_and(Vec::is_empty)
 }
 
-/// Checks keys that a client gave.
-fn check(keys: &ClientKeys) -> Result<(), OAuthError> {
+/// Checks public keys of a client.
+///
+/// # Errors
+/// `invalid_client_metadata` for keys by value and by URL at once, for keys that are not public, and for a URL that is
+/// not https.
+pub fn check(keys: &ClientKeys) -> Result<(), OAuthError> {
     let refuse = |why: String| Err(OAuthError::invalid_client_metadata(why));
     if keys.jwks.is_some() && keys.jwks_uri.is_some() {
         return refuse("give jwks or jwks_uri, not both".to_owned());

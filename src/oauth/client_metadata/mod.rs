@@ -28,6 +28,7 @@ use super::signing_algorithm::SigningAlgorithm;
 
 pub use algorithms::RequestedAlgorithms;
 pub(super) use faults::Faults;
+pub use keys::check as check_keys;
 pub(super) use members::Members;
 pub use requests::RequestMetadata;
 pub(super) use rules::Rules;
