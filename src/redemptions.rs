@@ -1,9 +1,11 @@
-//! Per-secret queue for redemptions of a code, device code or refresh token.
+//! Per-secret queue for redemptions of a code, device code or refresh token, and for decisions about an
+//! authorization request.
 //!
 //! The commit lets one of many concurrent redemptions win. Without the queue, every loser would sign
-//! tokens before the commit fails, and the signatures of 64 losers would delay or refuse other clients.
-//! With the queue, a loser reads that the secret was consumed and signs nothing. This is an
-//! optimization within one replica: correctness comes from the commit alone.
+//! tokens and hold a connection of the database before the commit fails, and 64 losers would delay or
+//! refuse other clients. With the queue, a loser reads that the secret was consumed, and neither signs nor
+//! opens a transaction. This is an optimization within one replica: correctness comes from the commit
+//! alone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

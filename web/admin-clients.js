@@ -5,6 +5,7 @@ import { revokeAllButton } from "./admin-tokens.js";
 import { call, succeeded } from "./api.js";
 import { clientFields } from "./client-form.js";
 import { KINDS, kindOf, pkceChoice, pushingChoice } from "./client-kinds.js";
+import { contradictionNotes, protectionFacts, protectionFields } from "./client-protection.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
@@ -65,7 +66,13 @@ export async function client(view) {
     showErrorPage(answer);
     return;
   }
+  const listed = await call("GET", "/api/admin/oauth/resources");
+  if (!isCurrent()) return;
+  const resources = listed.body.resources ?? []; // none with an error: scopes of resources are then not offered
   const found = answer.body;
+  const metadata = await call("GET", "/.well-known/openid-configuration");
+  if (!isCurrent()) return;
+  const algorithms = metadata.body.id_token_signing_alg_values_supported ?? [];
   const reload = () => client(view);
   const part = (title, ...nodes) => el("section", {}, el("h2", {}, title), ...nodes);
   const related = ["tokens", "devices", "audit"].map((name) =>
@@ -75,8 +82,9 @@ export async function client(view) {
     "clients",
     clientLabel(found),
     el("div", { class: "values" }, copyable(messages.clients.id, found.client_id), clientFacts(found, me)),
+    ...contradictionNotes(found),
     part(strings.details.related, el("ul", { class: "links" }, ...related), el("div", { class: "actions start" }, revokeAllButton({ client_id: found.client_id }, reload))),
-    part(strings.details.settings, settingsForm(found, me, reload)),
+    part(strings.details.settings, settingsForm(found, { me, resources, algorithms, reload })),
     part(messages.clients.remove, el("p", {}, messages.clients.removeText), el("div", { class: "actions start" }, button(messages.clients.remove, () => removeClient(found), "quiet-danger"))),
     back,
   );
@@ -92,33 +100,37 @@ function clientFacts(found, me) {
     [details.made, timeElement(found.createdAt)],
     [details.changed, timeElement(found.updatedAt)],
   ];
+  rows.push(...protectionFacts(found));
   if (pkceChoice(found) === false) rows.push([messages.clients.pkce.legend, `${messages.clients.pkce.exempt} ${messages.clients.pkce.cost}`]);
   return el("dl", {}, ...rows.flatMap(([term, fact]) => [el("dt", {}, term), el("dd", {}, fact)]));
 }
 
-function settingsForm(found, me, reload) {
+function settingsForm(found, { me, resources, algorithms, reload }) {
   const kind = kindOf(found);
   const redirects = found.redirect_uris ?? [];
   const fields = clientFields(kind, me, {
     name: found.name,
     redirects: KINDS[kind].redirect || redirects.length > 0 ? redirects : undefined,
     scopes: found.allowed_scopes ?? [],
-    pkce: pkceChoice(found),
-    pushing: pushingChoice(found),
+    resources,
+    pkce: found.fapi ? undefined : pkceChoice(found), // implied by FAPI 2.0
+    pushing: found.fapi ? undefined : pushingChoice(found),
   });
-  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, messages.clients.save)));
+  const protection = protectionFields(found, algorithms);
+  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, ...protection.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, messages.clients.save)));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    withButtonsDisabled(() => saveClient(found, fields, reload));
+    withButtonsDisabled(() => saveClient(found, { fields, protection }, reload));
   });
   return form;
 }
 
-async function saveClient(found, fields, reload) {
+async function saveClient(found, { fields, protection }, reload) {
   hideMessage();
-  const changes = fields.read();
-  if (!changes) return;
-  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(found.id)}`, changes);
+  const read = fields.read();
+  const changed = read && protection.read();
+  if (!changed) return;
+  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(found.id)}`, { ...read, ...changed });
   if (!succeeded(answer)) {
     showError(answer);
     return;

@@ -55,15 +55,16 @@ function applicationItem(application, reload) {
     }
   });
   revoke.setAttribute("aria-label", formatText(strings.revokeNamed, { name }));
-  const until = application.remembered_until;
+  const { remembered_until: until, remembered_outdated: isOutdated } = application;
   return listItem(
     el("bdi", {}, name),
     [
       facts(formatNodes(strings.lastUsed, { time: timeElement(application.last_used_at) }), formatNodes(strings.approvedAt, { time: timeElement(application.first_granted_at) })),
       until && el("p", { class: "facts" }, ...formatNodes(strings.remembered, { time: timeElement(until) })),
+      isOutdated && el("p", { class: "facts" }, strings.outdated),
       scopeDetails(application),
     ],
-    ...(until ? [forgetButton(application, name, reload)] : []),
+    ...(until || isOutdated ? [forgetButton(application, name, reload)] : []),
     revoke,
   );
 }

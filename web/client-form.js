@@ -9,11 +9,10 @@ const strings = messages.clients;
 const NAME_MAX = 64; // characters
 
 /** Creates the fields for a client of a kind. Returns `{ nodes, read }`: `read` returns
- *  `{ name, redirect_uris, allowed_scopes, pkce_required, require_pushed_authorization_requests, jwks, jwks_uri }`, or
- *  null after it has shown which field is missing or malformed. `keys` is true for a client that may authenticate with
- *  keys of its own. `pkce` is absent for a client that always needs PKCE, `pushing` for a client that
- *  has no choice about pushed requests. */
-export function clientFields(kind, account, { name = "", redirects, scopes, example = "", pkce, pushing, keys = false }) {
+ *  `{ name, redirect_uris, allowed_scopes, pkce_required, require_pushed_authorization_requests }`, or null after it has
+ *  shown which field is missing. `pkce` is absent for a client that always needs PKCE, `pushing` for a client that
+ *  has no choice about pushed requests. `resources` are the other resources whose scopes are offered, as in the API. */
+export function clientFields(kind, account, { name = "", redirects, scopes, resources = [], example = "", pkce, pushing }) {
   const nameInput = el("input", { id: "name", type: "text", maxlength: String(NAME_MAX), autocomplete: "off", "aria-describedby": "name-hint", value: name });
   const nodes = [
     el("div", { class: "field" }, el("label", { for: "name" }, strings.name), nameInput, el("p", { class: "hint", id: "name-hint" }, strings.nameHint)),
@@ -24,7 +23,7 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
     const hint = `${strings.redirectsHint} ${strings.redirectHints[kind] ?? ""}`;
     nodes.push(el("div", { class: "field" }, el("label", { for: "redirects" }, strings.redirects), addresses, el("p", { class: "hint", id: "redirects-hint" }, hint)));
   }
-  const choice = scopeChoice(kind, account, scopes);
+  const choice = scopeChoice(kind, account, scopes, resources);
   nodes.push(choice.node);
   const exempt = pkce === undefined ? null : el("input", { type: "checkbox", id: "without-pkce", checked: !pkce, "aria-describedby": "pkce-hint" });
   if (exempt) {
@@ -39,14 +38,8 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
     nodes.push(el("fieldset", { class: "field choice" }, legend, label, el("p", { class: "hint", id: "pushed-requests-hint" }, strings.pushing.effect)));
   }
 
-  const keysInput = keys ? el("textarea", { id: "client-keys", rows: "3", spellcheck: "false", autocapitalize: "none", "aria-describedby": "client-keys-hint" }) : null;
-  if (keysInput) {
-    const label = el("label", { for: "client-keys" }, strings.keys.label);
-    nodes.push(el("div", { class: "field" }, label, keysInput, el("p", { class: "hint", id: "client-keys-hint" }, strings.keys.hint)));
-  }
-
   const read = () => {
-    for (const input of [nameInput, addresses, keysInput]) input?.removeAttribute("aria-invalid");
+    for (const input of [nameInput, addresses]) input?.removeAttribute("aria-invalid");
     const reject = (input, text) => {
       input.setAttribute("aria-invalid", "true");
       showMessage({ title: strings.invalid.title, text });
@@ -56,15 +49,6 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
     const chosen = { name: nameInput.value.trim(), allowed_scopes: choice.chosen() };
     if (exempt) chosen.pkce_required = !exempt.checked;
     if (pushed) chosen.require_pushed_authorization_requests = pushed.checked;
-    const given = keysInput?.value.trim() ?? "";
-    if (given.startsWith("https://")) chosen.jwks_uri = given;
-    else if (given !== "") {
-      try {
-        chosen.jwks = JSON.parse(given);
-      } catch {
-        return reject(keysInput, strings.invalid.keys);
-      }
-    }
     if (!addresses) return chosen;
     const uris = addresses.value.split(/\s+/).filter((uri) => uri !== "");
     if (uris.length === 0) return reject(addresses, strings.invalid.redirects);
@@ -73,27 +57,28 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
   return { nodes, read };
 }
 
-/** Creates checkboxes for the scopes: OpenID Connect scopes and the permissions of the account. Scopes that the
- *  client has already are offered too, so that a change of another field removes none. */
-function scopeChoice(kind, account, scopes) {
+/** Creates checkboxes for the scopes: OpenID Connect scopes, the permissions of the account and the scopes of other
+ *  resources. Scopes that the client has already are offered too, so that a change of another field removes none. */
+function scopeChoice(kind, account, scopes, resources) {
   const boxes = [];
-  const box = (name) => {
+  const box = (name, label = scopeWords(name)) => {
     const input = el("input", { type: "checkbox", value: name, checked: scopes.includes(name) });
     boxes.push(input);
-    return el("label", { class: "check" }, input, el("span", {}, scopeWords(name)));
+    return el("label", { class: "check" }, input, el("span", {}, label));
   };
   const nodes = [];
-  if (kind !== "service" || scopes.some((name) => IDENTITY_SCOPES.includes(name))) nodes.push(...IDENTITY_SCOPES.map(box));
+  if (kind !== "service" || scopes.some((name) => IDENTITY_SCOPES.includes(name))) nodes.push(...IDENTITY_SCOPES.map((name) => box(name)));
 
   const offered = knownScopes().filter((name) => !IDENTITY_SCOPES.includes(name) && (hasPermission(account, name) || scopes.includes(name)));
-  const others = scopes.filter((name) => !IDENTITY_SCOPES.includes(name) && !offered.includes(name));
-  const permissions = groupScopes([...offered, ...others]);
+  const ofResources = resources.flatMap((resource) => resource.scopes.map((scope) => scope.name));
+  const others = scopes.filter((name) => !IDENTITY_SCOPES.includes(name) && !offered.includes(name) && !ofResources.includes(name));
+  const permissions = groupScopes([...offered, ...ofResources, ...others], resources);
   if (permissions.length > 0) {
     const count = el("span", { class: "count" });
-    const groups = permissions.map(({ title, risk, names }) => {
+    const groups = permissions.map(({ title, risk, names, labels = {} }) => {
       const mark = messages.scopes.risks[risk];
       const legend = el("legend", {}, title, ...(mark ? [" ", el("span", { class: "mark" }, mark)] : []));
-      return el("fieldset", { class: `scopes risk-${risk}` }, legend, ...names.map(box));
+      return el("fieldset", { class: `scopes risk-${risk}` }, legend, ...names.map((name) => box(name, labels[name])));
     });
     const part = el("details", {}, el("summary", {}, `${strings.permissions} `, count), el("div", { class: "scopelist" }, ...groups));
     const inside = boxes.filter(({ value }) => !IDENTITY_SCOPES.includes(value));

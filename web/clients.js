@@ -4,6 +4,7 @@ import { hasPermission } from "./account.js";
 import { call, errorDetail, succeeded } from "./api.js";
 import { clientFields } from "./client-form.js";
 import { KINDS, kindOf, pkceChoice, pushingChoice } from "./client-kinds.js";
+import { contradictionNotes, protectionFields } from "./client-protection.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
@@ -15,14 +16,17 @@ import { stripInvisible } from "./text.js";
 const PATH = "/api/auth/oauth/clients";
 const strings = messages.clients;
 let issuer = location.origin; // replaced by the issuer of the discovery document
-let supportsKeys = false; // true if clients may authenticate with keys of their own
+let resources = []; // the resources whose scopes the account may grant
+let algorithms = []; // that the server signs with, from the discovery document
 let newSecret = null; // `{ id, secret }` of a new secret, shown once
 
 const session = await requireSession("clients");
 if (session) {
   const metadata = await call("GET", "/.well-known/openid-configuration");
   if (typeof metadata.body.issuer === "string") issuer = metadata.body.issuer;
-  supportsKeys = (metadata.body.token_endpoint_auth_methods_supported ?? []).includes("private_key_jwt");
+  const grantable = await call("GET", "/api/auth/oauth/resources");
+  resources = grantable.body.resources ?? []; // none with an error: the account may own no applications
+  algorithms = metadata.body.id_token_signing_alg_values_supported ?? [];
   startViews((name, _, isCurrent) => {
     if (name === "new") return renderCreateForm();
     if (name.startsWith("app/")) return renderClient(idFromView(name), isCurrent);
@@ -78,7 +82,7 @@ function renderCreateForm() {
     const typed = place.querySelector("#name")?.value ?? "";
     chosen.kind = kind;
     const pkce = pkceChoice({ type, allowed_grants: grants, pkce_required: true });
-    chosen.fields = clientFields(kind, session.account, { name: typed, redirects: redirect ? [] : undefined, scopes, example: redirect, pkce, keys: supportsKeys && kind === "service" });
+    chosen.fields = clientFields(kind, session.account, { name: typed, redirects: redirect ? [] : undefined, scopes, resources, example: redirect, pkce });
     place.replaceChildren(...chosen.fields.nodes);
   };
   const cards = Object.keys(KINDS).map((kind) => {
@@ -106,8 +110,7 @@ async function createClient({ kind, fields }) {
   hideMessage();
   const read = fields.read();
   if (!read) return;
-  const { type, grants, method: usual } = KINDS[kind];
-  const method = read.jwks || read.jwks_uri ? "private_key_jwt" : usual;
+  const { type, grants, method } = KINDS[kind];
   const answer = await call("POST", PATH, { pkce_required: true, ...read, type, allowed_grants: grants, token_endpoint_auth_method: method });
   if (!succeeded(answer)) {
     showError(answer);
@@ -144,6 +147,7 @@ async function renderClient(id, isCurrent) {
     facts(strings.kinds[kind], formatNodes(strings.createdAt, { time: timeElement(client.createdAt) })),
     el("div", { class: "values" }, copyable(strings.id, client.client_id, strings.idHint), copyable(strings.issuer, issuer), ...secretPart(client, secret)),
     ...(pkceChoice(client) === false ? [el("p", { class: "note", id: "pkce-note" }, `${strings.pkce.exempt} ${strings.pkce.cost}`)] : []),
+    ...contradictionNotes(client),
     part(strings.snippets, el("p", { class: "hint" }, strings.snippetsHint), snippetTabs({ client, kind, issuer, secret })),
     part(strings.edit, settingsForm(client, kind)),
     part(strings.remove, el("p", {}, strings.removeText), el("div", { class: "actions start" }, button(strings.remove, () => removeClient(client), "quiet-danger"))),
@@ -156,7 +160,7 @@ function secretPart(client, secret) {
     return [el("div", { class: "copyable" }, el("p", { class: "label" }, strings.secret), el("p", { class: "hint" }, strings.noSecret))];
   }
   if (client.token_endpoint_auth_method === "private_key_jwt") {
-    return [el("div", { class: "copyable" }, el("p", { class: "label" }, strings.secret), el("p", { class: "hint" }, strings.keys.used))];
+    return [el("div", { class: "copyable" }, el("p", { class: "label" }, strings.secret), el("p", { class: "hint" }, strings.keyInstead))];
   }
   const rotate = el("div", { class: "actions start" }, button(strings.rotate, () => replaceSecret(client)));
   if (secret) {
@@ -195,23 +199,25 @@ function settingsForm(client, kind) {
     name: client.name,
     redirects: KINDS[kind].redirect ? client.redirect_uris ?? [] : undefined,
     scopes: client.allowed_scopes ?? [],
-    pkce: pkceChoice(client),
-    pushing: pushingChoice(client),
-    keys: supportsKeys && client.type === "confidential",
+    resources,
+    pkce: client.fapi ? undefined : pkceChoice(client), // implied by FAPI 2.0
+    pushing: client.fapi ? undefined : pushingChoice(client),
   });
-  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
+  const protection = protectionFields(client, algorithms);
+  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, ...protection.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    withButtonsDisabled(() => saveClient(client, fields));
+    withButtonsDisabled(() => saveClient(client, fields, protection));
   });
   return form;
 }
 
-async function saveClient(client, fields) {
+async function saveClient(client, fields, protection) {
   hideMessage();
   const read = fields.read();
-  if (!read) return;
-  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(client.id)}`, read);
+  const changed = read && protection.read();
+  if (!changed) return;
+  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(client.id)}`, { ...read, ...changed });
   if (succeeded(answer)) navigateTo(`app/${encodeURIComponent(client.id)}`, strings.saved);
   else showError(answer);
 }

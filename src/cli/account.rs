@@ -187,8 +187,23 @@ impl Create {
                  --generate-password"
             ));
         }
-        Ok(())
+        note_missing_permission(context, &made.handle).await
     }
+}
+
+/// Prints how to let a new account use applications, if no role does.
+async fn note_missing_permission(context: &Context, handle: &str) -> Result<(), Error> {
+    let account = accounts::find_by_handle(&context.db, handle).await?;
+    if account.is_none_or(|account| account.may_use_clients()) {
+        return Ok(());
+    }
+    let program = output::program();
+    output::note(&format!(
+        "{handle} cannot approve applications yet: no role of the account has the permission \
+         USE_OAUTH_CLIENTS; create a role with: {program} role create Developers --permission \
+         USE_OAUTH_CLIENTS, and assign the role with: {program} role assign {handle} Developers"
+    ));
+    Ok(())
 }
 
 /// Tells which unique value of a new account is taken.

@@ -13,12 +13,12 @@ use crate::context::Context;
 use crate::egress::Question;
 use crate::keys::remote_key_sets::KeySet;
 use crate::keys::{self, AssertionError};
-use crate::oauth::client_assertion::Claims;
-use crate::oauth::{OAuthError, key_set, strict_json};
+use crate::oauth::client_assertion::{Audiences, Claims, Once};
+use crate::oauth::{OAuthError, fapi, key_set, strict_json};
 use crate::rate_limit::KEYS_CLIENT;
 use crate::secret::Secret;
 use crate::store::clients::Client;
-use crate::store::{assertions, client_documents};
+use crate::store::{assertions, client_keys};
 
 /// Maximum size of a key set, in bytes.
 const KEY_SET_BYTES_MAX: usize = 16 * 1_024;
@@ -54,22 +54,17 @@ pub async fn prove(
     let assertion = assertion.reveal();
     let claims: Option<Claims> = keys::peek_assertion(assertion);
     let claims = claims.ok_or_else(|| refuse("is no JWT with iss, sub, aud and exp"))?;
-    let issuer = context.config.issuer();
-    let with_slash = format!("{issuer}/");
-    let base = context.config.endpoint_base();
-    // RFC 9126 §2: the endpoint for pushed requests is an audience too
-    let (token, pushed) = (format!("{base}/oauth/token"), format!("{base}/oauth/par"));
-    let audiences = [&*issuer, &with_slash, &token, &pushed];
-    let now = context.clock.now();
     // Check the claims before any fetch, so that an invalid assertion causes no request.
-    let once = claims
-        .check(&client.client_id, &audiences, now)
-        .map_err(refuse)?;
-    let check = |jwks: &Value| keys::check_assertion(assertion, jwks);
+    let once = check_claims(context, client, &claims).map_err(refuse)?;
+    let only = client.fapi.then_some(fapi::ALGORITHMS);
+    let check = |jwks: &Value| keys::check_assertion(assertion, jwks, only);
     check_signature(context, client, &check)
         .await?
         .map_err(|why| {
             refuse(match why {
+                AssertionError::Malformed if client.fapi => {
+                    "must be signed with PS256, ES256 or EdDSA: this client is held to FAPI 2.0"
+                }
                 AssertionError::Malformed => {
                     "must be signed with an asymmetric algorithm that the metadata name, as in RS256, ES256 or EdDSA"
                 }
@@ -90,6 +85,25 @@ pub async fn prove(
     Err(refuse("was used before; each assertion needs a new jti"))
 }
 
+/// Checks the claims of an assertion: for a client that is held to FAPI 2.0, the audience is the issuer alone
+/// (§5.3.2.1 item 8).
+fn check_claims<'a>(
+    context: &Context,
+    client: &Client,
+    claims: &'a Claims,
+) -> Result<Once<'a>, &'static str> {
+    let (issuer, now) = (context.config.issuer(), context.clock.now());
+    if client.fapi {
+        return claims.check(&client.client_id, Audiences::Only(&issuer), now);
+    }
+    let with_slash = format!("{issuer}/");
+    let base = context.config.endpoint_base();
+    // RFC 9126 §2: the endpoint for pushed requests is an audience too
+    let (token, pushed) = (format!("{base}/oauth/token"), format!("{base}/oauth/par"));
+    let audiences = [&*issuer, &with_slash, &token, &pushed];
+    claims.check(&client.client_id, Audiences::OneOf(&audiences), now)
+}
+
 /// Verifies a signature with `check`, which gets the keys of the client. If no cached key matches, fetches
 /// `jwks_uri` again, because the client may have rotated keys.
 ///
@@ -100,7 +114,7 @@ pub(super) async fn check_signature(
     client: &Client,
     check: &(dyn Fn(&Value) -> Result<(), AssertionError> + Sync),
 ) -> Result<Result<(), AssertionError>, OAuthError> {
-    let own = client_documents::keys(&context.db, &client.row_id).await?;
+    let own = client_keys::find(&context.db, &client.row_id).await?;
     if let Some(jwks) = &own.jwks {
         return Ok(check(jwks));
     }

@@ -51,6 +51,7 @@ pub async fn ensure(context: &Context) -> Result<Client, store::Error> {
         pkce_required: false,
         request_protection: RequestProtection::NONE,
         dpop_bound: false,
+        fapi: false,
         algorithms: ClientAlgorithms::default(),
         scope: ClientScope {
             policy: ScopePolicy::Inherit,

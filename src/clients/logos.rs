@@ -56,6 +56,11 @@ fn spend(context: &SharedContext, requester: Requester<'_>) -> Result<(), RetryA
 /// Runs the fetch, or joins the fetch in progress.
 async fn fetch_once(context: SharedContext, url: Url) -> Option<Logo> {
     let fetch = Box::pin(async {
+        // Another fetch may have ended after the caller read the cache.
+        let cached = context.logos.get(url.as_str());
+        if let Some(cached) = cached.filter(|cached| cached.is_fresh(context.clock.now())) {
+            return cached.logo;
+        }
         let logo = fetch(&context, &url).await;
         let cached = CachedLogo {
             logo: logo.clone(),

@@ -14,7 +14,7 @@ use crate::store::audit::{self, Entry, Event};
 use crate::store::client_changes;
 use crate::store::client_deletion;
 use crate::store::client_details::{self, Details};
-use crate::store::client_documents;
+use crate::store::client_keys;
 use crate::store::clients::{self, Client};
 use crate::store::revocation;
 
@@ -51,7 +51,7 @@ pub async fn open(
         context.record_client_refusal(Event::RegistrationTokenFailed, client_id);
         return Err(refused());
     }
-    let keys = client_documents::keys(&context.db, &client.row_id).await?;
+    let keys = client_keys::find(&context.db, &client.row_id).await?;
     Ok(Registration {
         client,
         details,
@@ -81,6 +81,7 @@ pub fn show(context: &Context, registration: Registration, token: &Secret) -> Cl
         scope: crate::oauth::scope::Scope::stored(scope),
         allowed: client.scope.allowed.clone(),
         dpop_bound: client.dpop_bound,
+        fapi: client.fapi,
         algorithms: client.algorithms,
         pkce_required: None,
         requests: RequestMetadata::stored(
@@ -182,7 +183,7 @@ impl Replacement {
         let row = &self.client.row_id;
         client_changes::replace(tx, &self.client).await?;
         client_details::save(tx, row, &self.details).await?;
-        client_documents::save_keys(tx, row, &self.keys).await?;
+        client_keys::save(tx, row, &self.keys).await?;
         if self.ends_grants {
             revocation::end_changed_client(tx, row, self.entry.at).await?;
         }

@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod builtin;
 pub mod documents;
 pub mod facts;
+pub mod fapi;
 pub mod logos;
 pub mod management;
 pub mod registration;

@@ -21,7 +21,7 @@ use crate::secret::{Secret, SecretHash};
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_changes;
 use crate::store::client_details::{self, Details};
-use crate::store::client_documents;
+use crate::store::client_keys;
 use crate::store::clients::Client;
 
 /// `Retry-After` in seconds when the limit is reached: the clean-up is hourly.
@@ -44,6 +44,9 @@ pub struct ClientInformation {
     /// True if token requests need a DPoP proof (RFC 9449 §5.2); absent if a proof is optional.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_bound_access_tokens: Option<bool>,
+    /// True if the client is held to the FAPI 2.0 Security Profile; absent if not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fapi: Option<bool>,
     /// Client secret, shown only in this response; absent for a public client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
@@ -173,7 +176,7 @@ pub async fn register(
                 client_changes::insert(tx, client).await?;
                 client_details::save(tx, &client.row_id, details).await?;
                 client_details::set_registration_network(tx, &client.row_id, network).await?;
-                client_documents::save_keys(tx, &client.row_id, keys).await?;
+                client_keys::save(tx, &client.row_id, keys).await?;
                 audit::insert(tx, entry).await
             })
         })
@@ -195,6 +198,7 @@ fn has_pkce_choice(context: &Context) -> bool {
 /// (RFC 9700 §2.1.1), so every client that asks for PKCE is held to PKCE.
 pub(super) fn pkce_required(metadata: &mut ClientMetadata, may_omit: bool) -> bool {
     let required = !may_omit
+        || metadata.fapi
         || metadata.auth_method == AuthMethod::None
         || metadata.pkce_required == Some(true);
     if required && metadata.pkce_required == Some(false) {
@@ -249,7 +253,7 @@ pub(super) fn client_of(
 ) -> Client {
     let client_id = format!("sdoak_{}", context.random.base64url::<18>());
     let now = context.clock.now();
-    Client {
+    let client = Client {
         row_id: ClientRowId::generate(now),
         name: metadata.name.clone().unwrap_or_else(|| client_id.clone()),
         client_id,
@@ -264,6 +268,7 @@ pub(super) fn client_of(
         pkce_required: true,
         request_protection: metadata.requests.protection(),
         dpop_bound: metadata.dpop_bound,
+        fapi: metadata.fapi,
         algorithms: metadata.algorithms,
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
@@ -276,7 +281,8 @@ pub(super) fn client_of(
         owner: None,
         created_at: now,
         updated_at: now,
-    }
+    };
+    client.with_fapi()
 }
 
 pub(super) fn answer(
@@ -293,6 +299,7 @@ pub(super) fn answer(
         client_id_issued_at: client.created_at.unix_seconds(),
         client_name: client.name.clone(),
         dpop_bound_access_tokens: client.dpop_bound.then_some(true),
+        fapi: client.fapi.then_some(true),
         client_secret: secret.map(|secret| secret.reveal().to_owned()),
         client_secret_expires_at: (secret.is_some() || policy.secret_expiry_always_sent)
             .then_some(0),

@@ -1,13 +1,18 @@
 //! A client in the JSON API (storyden-contract.md#self-service-clients), for the owner and for
 //! administrators. Never contains the secret.
 
-use serde::Serialize;
+use std::borrow::Cow;
 
+use serde::Serialize;
+use serde_json::Value;
+
+use super::fapi;
 use crate::clock::Timestamp;
 use crate::compat::OmittedList;
 use crate::config::Config;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_metadata::ClientKeys;
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
@@ -36,11 +41,25 @@ pub struct ClientResource {
     /// True if token requests need a DPoP proof (RFC 9449 §5.2); absent if a proof is optional.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_bound_access_tokens: Option<bool>,
+    /// True if the client is held to the FAPI 2.0 Security Profile; absent if not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fapi: Option<bool>,
+    /// The settings that contradict FAPI 2.0; absent in lists, and without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    pub fapi_contradictions: Vec<Cow<'static, str>>,
     /// Row id.
     pub id: ClientRowId,
     /// Chosen algorithm of ID tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_signed_response_alg: Option<&'static str>,
+    /// Public keys (JWK Set); absent in lists, and without keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub jwks: Option<Value>,
+    /// URL of the public keys; absent in lists, and without a URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
     /// Name shown on the consent page.
     pub name: String,
     /// False if authorization requests need no PKCE.
@@ -54,7 +73,7 @@ pub struct ClientResource {
     pub redirect_uris: Option<Vec<String>>,
     /// `explicit`, or `inherit` for a client that gets the permissions of the approving account.
     pub scope_policy: &'static str,
-    /// `private_key_jwt` for a client that authenticates with its own keys; absent for other clients.
+    /// The only accepted authentication method, if chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<&'static str>,
     /// `public` or `confidential`.
@@ -69,6 +88,22 @@ pub struct ClientResource {
 }
 
 impl ClientResource {
+    /// Converts a client with its keys, and tells what contradicts FAPI 2.0.
+    #[must_use]
+    pub fn shown_with_keys(client: Client, keys: ClientKeys, config: &Config) -> Self {
+        let contradictions = fapi::contradictions(config, &client, &keys);
+        let shown = Self::shown(client, config);
+        if config.policies.self_service.added_members_omitted {
+            return shown;
+        }
+        Self {
+            fapi_contradictions: contradictions,
+            jwks: keys.jwks,
+            jwks_uri: keys.jwks_uri,
+            ..shown
+        }
+    }
+
     /// Converts a client. The policy decides about `null` for an omitted list, and about members
     /// that Storyden does not have.
     #[must_use]
@@ -82,6 +117,7 @@ impl ClientResource {
         }
         if policy.added_members_omitted {
             shown.pkce_required = None;
+            shown.fapi = None;
             shown.token_endpoint_auth_method = None;
             shown.id_token_signed_response_alg = None;
             shown.access_token_signed_response_alg = None;
@@ -112,16 +148,17 @@ impl From<Client> for ClientResource {
             client_id: client.client_id,
             created_at: client.created_at,
             dpop_bound_access_tokens: client.dpop_bound.then_some(true),
+            fapi: client.fapi.then_some(true),
+            fapi_contradictions: Vec::new(),
             id: client.row_id,
+            jwks: None,
+            jwks_uri: None,
             name: client.name,
             pkce_required: Some(client.pkce_required || client.kind == ClientType::Public),
             require_pushed_authorization_requests: Some(client.request_protection.pushed),
             redirect_uris: Some(client.redirect_uris),
             scope_policy: policy_name(client.scope.policy),
-            token_endpoint_auth_method: client
-                .auth_method
-                .filter(|method| *method == AuthMethod::PrivateKeyJwt)
-                .map(AuthMethod::name),
+            token_endpoint_auth_method: client.auth_method.map(AuthMethod::name),
             kind: client.kind.name(),
             updated_at: client.updated_at,
         }

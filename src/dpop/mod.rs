@@ -12,8 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::context::Context;
 use crate::keys;
-use crate::oauth::OAuthError;
 use crate::oauth::dpop::{NonceState, ProofError, ProvenRequest, Thumbprint};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::oauth::{OAuthError, fapi};
 use crate::secret::Secret;
 use crate::store::dpop_proofs::UsedProof;
 pub use nonce::Nonces;
@@ -34,6 +35,8 @@ pub struct ReceivedProof<'a> {
 pub struct Proof {
     /// The key.
     pub key: Thumbprint,
+    /// Algorithm of the signature.
+    pub algorithm: SigningAlgorithm,
     /// The proof, to be recorded against replay.
     pub used: UsedProof,
 }
@@ -77,11 +80,25 @@ impl ReceivedProof<'_> {
                 expires_at: id.expires_at,
             },
             key: signed.key,
+            algorithm: signed.algorithm,
         })
     }
 }
 
 impl Proof {
+    /// Checks the algorithm for a client that is held to the FAPI 2.0 Security Profile (§5.4.1).
+    ///
+    /// # Errors
+    /// `invalid_dpop_proof` for an algorithm that the profile forbids.
+    pub fn require_fapi_algorithm(&self) -> Result<(), OAuthError> {
+        if fapi::is_permitted(self.algorithm) {
+            return Ok(());
+        }
+        Err(invalid(
+            "must be signed with PS256, ES256, EdDSA or Ed25519: this client is held to FAPI 2.0",
+        ))
+    }
+
     /// Records the proof in the memory of this process.
     ///
     /// # Errors

@@ -133,10 +133,10 @@ pub async fn accept_access_token(
     let secret = credential.token();
     let token = read_access_token(context, secret, ForWhom::Us).await?;
     let token = token.ok_or_else(invalid_token)?;
-    match (credential, &token.key) {
-        (Credential::Bearer(_), None) | (Credential::Dpop(_, None), Some(_)) => {}
+    let proof = match (credential, &token.key) {
+        (Credential::Bearer(_), None) | (Credential::Dpop(_, None), Some(_)) => None,
         (Credential::Dpop(_, Some(head)), Some(key)) => {
-            head.check_resource_proof(context, secret, key).await??;
+            Some(head.check_resource_proof(context, secret, key).await??)
         }
         // RFC 9449 §7.2: a stolen token must not be usable as a bearer token
         (Credential::Bearer(_), Some(_)) => {
@@ -151,9 +151,13 @@ pub async fn accept_access_token(
             )
             .into());
         }
-    }
+    };
     let found = load_account(context, token).await?;
-    Ok(found.ok_or_else(invalid_token)?)
+    let found = found.ok_or_else(invalid_token)?;
+    if let Some(proof) = proof.filter(|_| found.1.is_of_fapi_client) {
+        proof.require_fapi_algorithm()?;
+    }
+    Ok(found)
 }
 
 /// Verifies an access token (RFC 9068 §4) that is the subject of a request, not its credential, and loads the

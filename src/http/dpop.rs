@@ -13,6 +13,7 @@ use crate::oauth::OAuthError;
 use crate::oauth::dpop::Thumbprint;
 use crate::secret::Secret;
 use crate::store;
+use crate::store::clients::Client;
 
 /// The request header with a proof (§4.1).
 pub const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -58,8 +59,25 @@ impl<'a> RequestHead<'a> {
         received.verify(context, nonces.as_ref(), None).map(Some)
     }
 
-    /// Checks the proof of a request with an access token that is bound to `key` (§7.1), and records the proof
-    /// in memory.
+    /// Verifies the proof of a request of an authenticated client, as [`Self::proof_without_token`]. A client that
+    /// is held to FAPI 2.0 may use fewer algorithms.
+    ///
+    /// # Errors
+    /// `invalid_dpop_proof`, or `use_dpop_nonce` (§5, §8).
+    pub async fn proof_of_client(
+        self,
+        context: &Context,
+        client: &Client,
+    ) -> Result<Option<Proof>, OAuthError> {
+        let proof = self.proof_without_token(context).await?;
+        if let Some(proof) = proof.as_ref().filter(|_| client.fapi) {
+            proof.require_fapi_algorithm()?;
+        }
+        Ok(proof)
+    }
+
+    /// Checks the proof of a request with an access token that is bound to `key` (§7.1), records the proof in
+    /// memory, and returns it.
     ///
     /// # Errors
     /// The outer error if the database is unavailable; the inner error, `invalid_dpop_proof`, `use_dpop_nonce`
@@ -69,7 +87,7 @@ impl<'a> RequestHead<'a> {
         context: &Context,
         access_token: &Secret,
         key: &Thumbprint,
-    ) -> Result<Result<(), OAuthError>, store::Error> {
+    ) -> Result<Result<Proof, OAuthError>, store::Error> {
         let nonces = Nonces::of(context).await?;
         Ok(self.resource_proof(context, nonces.as_ref(), access_token, key))
     }
@@ -80,7 +98,7 @@ impl<'a> RequestHead<'a> {
         nonces: Option<&Nonces>,
         access_token: &Secret,
         key: &Thumbprint,
-    ) -> Result<(), OAuthError> {
+    ) -> Result<Proof, OAuthError> {
         let received = self.received_proof()?.ok_or_else(|| {
             OAuthError::invalid_dpop_proof("The scheme DPoP needs a proof in the header DPoP")
         })?;
@@ -90,7 +108,8 @@ impl<'a> RequestHead<'a> {
                 "The access token is bound to another key than that of the DPoP proof",
             ));
         }
-        proof.spend_in_memory(context)
+        proof.spend_in_memory(context)?;
+        Ok(proof)
     }
 
     /// Reads the header `DPoP`.

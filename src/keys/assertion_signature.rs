@@ -48,31 +48,40 @@ pub fn peek_assertion<T: DeserializeOwned>(assertion: &str) -> Option<T> {
     unverified_claims(assertion)
 }
 
-/// Verifies the signature of an assertion with a client's public keys (RFC 7523 §3 rule 9).
+/// Verifies the signature of an assertion with a client's public keys (RFC 7523 §3 rule 9). `only` are the
+/// algorithms that a security profile permits; `None`: every asymmetric algorithm.
 ///
 /// # Errors
 /// [`AssertionError`] with the reason.
-pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), AssertionError> {
+pub fn check_assertion(
+    assertion: &str,
+    jwks: &serde_json::Value,
+    only: Option<&[SigningAlgorithm]>,
+) -> Result<(), AssertionError> {
     // RFC 8725 §3.11: JWTs for other purposes
     let foreign = ["at+jwt", request_object::TYPE, id_jag::TYPE];
     let is_foreign = |typ: &str| foreign.iter().any(|foreign| is_type(typ, foreign));
     let has_type = |typ: Option<&str>| !typ.is_some_and(is_foreign);
-    check_signature(assertion, jwks, ASSERTION_ALGORITHMS, has_type)
+    match only {
+        Some(only) => {
+            let allowed: Vec<Algorithm> = only.iter().copied().map(rule_of).collect();
+            check_signature(assertion, jwks, &allowed, has_type)
+        }
+        None => check_signature(assertion, jwks, ASSERTION_ALGORITHMS, has_type),
+    }
 }
 
-/// Verifies the signature of a request object with a client's public keys (RFC 9101 §6.2). `only` is the
-/// algorithm that the client registered, if any.
+/// Verifies the signature of a request object with a client's public keys (RFC 9101 §6.2). `allowed` are
+/// the algorithms that the client may use.
 ///
 /// # Errors
 /// [`AssertionError`] with the reason.
 pub fn check_request_object(
     object: &str,
     jwks: &serde_json::Value,
-    only: Option<SigningAlgorithm>,
+    allowed: &[SigningAlgorithm],
 ) -> Result<(), AssertionError> {
-    let allowed = request_object::ALGORITHMS.iter().copied();
-    let allowed = allowed.filter(|one| only.is_none_or(|only| *one == only));
-    let allowed: Vec<Algorithm> = allowed.map(rule_of).collect();
+    let allowed: Vec<Algorithm> = allowed.iter().copied().map(rule_of).collect();
     // RFC 9101 §10.8: the type of a different kind of JWT is rejected (cross-JWT confusion)
     let types = ["JWT", request_object::TYPE];
     let has_type =

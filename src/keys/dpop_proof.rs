@@ -29,6 +29,8 @@ pub struct SignedProof {
     pub claims: ProofClaims,
     /// Thumbprint of the key.
     pub key: Thumbprint,
+    /// Algorithm of the signature.
+    pub algorithm: SigningAlgorithm,
 }
 
 /// The header of a proof. Other members, such as `kid` and `jku`, are ignored.
@@ -72,7 +74,11 @@ pub fn verify_proof(proof: &str) -> Result<SignedProof, &'static str> {
     if !verifies(&verifier, algorithm, message, signature) {
         return Err("is not signed by the key in its jwk");
     }
-    Ok(SignedProof { claims, key })
+    Ok(SignedProof {
+        claims,
+        key,
+        algorithm,
+    })
 }
 
 /// Decodes a part of a JWT; `None` for a part that two parsers could read differently, too.

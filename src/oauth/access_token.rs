@@ -158,6 +158,12 @@ impl Audience {
         self.iter().any(|one| one == somebody)
     }
 
+    /// True if the value is a single string, and equals `name`.
+    #[must_use]
+    pub fn is_only(&self, name: &str) -> bool {
+        matches!(self, Self::One(audience) if audience == name)
+    }
+
     /// The audiences, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let list = match self {

@@ -41,6 +41,16 @@ pub struct Once<'a> {
     pub expires_at: i64,
 }
 
+/// The accepted values of `aud`.
+#[derive(Clone, Copy, Debug)]
+pub enum Audiences<'a> {
+    /// One of the names of this server, also in an array (RFC 7523 §3).
+    OneOf(&'a [&'a str]),
+    /// The issuer as a string, not in an array (FAPI 2.0 Security Profile §5.3.2.1): an assertion that is also
+    /// for another server could be replayed by that server.
+    Only(&'a str),
+}
+
 impl Claims {
     /// The client named by the assertion. Nothing is verified yet.
     #[must_use]
@@ -56,15 +66,23 @@ impl Claims {
     pub fn check(
         &self,
         client_id: &str,
-        audiences: &[&str],
+        audiences: Audiences<'_>,
         now: Timestamp,
     ) -> Result<Once<'_>, &'static str> {
         let now = now.unix_seconds();
         if self.iss != client_id || self.sub != client_id {
             return Err("must have the client_id as iss and sub");
         }
-        if !audiences.iter().any(|name| self.aud.contains(name)) {
-            return Err("must have the issuer of this server as aud");
+        match audiences {
+            Audiences::OneOf(names) if !names.iter().any(|name| self.aud.contains(name)) => {
+                return Err("must have the issuer of this server as aud");
+            }
+            Audiences::Only(issuer) if !self.aud.is_only(issuer) => {
+                return Err(
+                    "must have the issuer of this server as aud, as a string: this client is held to FAPI 2.0",
+                );
+            }
+            Audiences::OneOf(_) | Audiences::Only(_) => {}
         }
         if self.exp <= now - LEEWAY {
             return Err("has expired");

@@ -17,6 +17,7 @@ pub mod display_text;
 pub mod dpop;
 pub mod error;
 pub mod error_value;
+pub mod fapi;
 pub mod grant_type;
 pub mod id_jag;
 pub mod id_token;

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::authorization_request::Parameters;
+use super::fapi::REQUEST_OBJECT_AGE_MAX;
 use super::signing_algorithm::SigningAlgorithm;
 use super::strict_json;
 use crate::clock::Timestamp;
@@ -103,6 +104,25 @@ impl RequestObject {
             Some(name) => Err(format!("must not contain {name}").into()),
             None => Ok(()),
         }
+    }
+
+    /// Checks the times of an object of a client that is held to FAPI 2.0 (Message Signing §5.3.1): `nbf` is
+    /// present and at most an hour old, `exp` at most an hour after `nbf`.
+    ///
+    /// # Errors
+    /// The fault.
+    pub fn check_age(&self, presented_at: Timestamp) -> Result<(), Fault> {
+        let most = REQUEST_OBJECT_AGE_MAX;
+        let from = self.time("nbf")?;
+        let from = from.ok_or("must have an nbf: this client is held to FAPI 2.0")?;
+        if presented_at.unix_seconds().saturating_sub(from) > most {
+            return Err("has an nbf that is more than an hour old".into());
+        }
+        let exp = self.time("exp")?.unwrap_or(i64::MAX);
+        if exp.saturating_sub(from) > most {
+            return Err("has an exp that is more than an hour after nbf".into());
+        }
+        Ok(())
     }
 
     fn is_for(&self, issuers: &[&str]) -> bool {
@@ -226,6 +246,28 @@ mod tests {
             let is_past = claims["exp"] == json!(940.5);
             let checked = object(&claims).check("app", ISSUERS, now);
             assert_eq!(checked.is_ok(), !is_past, "{claims}");
+        }
+    }
+
+    /// FAPI 2.0 Message Signing §5.3.1: an object of such a client is an hour old at most.
+    #[test]
+    fn times_of_a_fapi_client_are_bounded() {
+        let now = Timestamp::from_unix_seconds(10_000);
+        for (nbf, exp, fits) in [
+            (json!(10_000), json!(13_600), true),
+            (json!(6_400), json!(10_000), true),
+            (json!(null), json!(10_060), false),
+            (json!(6_399), json!(9_999), false),
+            (json!(10_000), json!(13_601), false),
+            (json!(i64::MIN), json!(i64::MAX), false),
+        ] {
+            let mut claims = good();
+            claims["exp"] = exp;
+            match nbf {
+                Value::Null => {}
+                nbf => claims["nbf"] = nbf,
+            }
+            assert_eq!(object(&claims).check_age(now).is_ok(), fits, "{claims}");
         }
     }
 

@@ -131,31 +131,40 @@ async fn begin(context: &Context, row: &Connection, account: &AccountId) -> Resu
         .db
         .write(flow, |tx, flow| Box::pin(remote_flows::insert(tx, flow)));
     insert.await?;
-    {
-        let mut query = url.query_pairs_mut();
-        query.append_pair("response_type", "code");
-        query.append_pair("client_id", &client_id);
-        query.append_pair("redirect_uri", &redirect_uri);
-        if let Some(scope) = &scope {
-            query.append_pair("scope", scope);
-        }
-        query.append_pair("state", state.reveal());
-        query.append_pair("code_challenge", challenge.as_str());
-        query.append_pair("code_challenge_method", "S256");
-        // OpenID Connect Core §11: no refresh token without this scope.
-        if scope.as_deref().is_some_and(is_offline)
-            && !context.config.policies.remote.consent_prompt_omitted
-        {
-            query.append_pair("prompt", "consent");
-        }
-        // RFC 8707 §2.1, req_194
-        if let Some(resource) = given(&row.resource)
-            && !context.config.policies.remote.resource_omitted
-        {
-            query.append_pair("resource", &resource);
-        }
+    let mut parameters = vec![
+        ("response_type", "code"),
+        ("client_id", &client_id),
+        ("redirect_uri", &redirect_uri),
+    ];
+    parameters.extend(scope.as_deref().map(|scope| ("scope", scope)));
+    parameters.extend([
+        ("state", state.reveal()),
+        ("code_challenge", challenge.as_str()),
+        ("code_challenge_method", "S256"),
+    ]);
+    let policy = context.config.policies.remote;
+    // OpenID Connect Core §11: no refresh token without this scope.
+    if scope.as_deref().is_some_and(is_offline) && !policy.consent_prompt_omitted {
+        parameters.push(("prompt", "consent"));
     }
+    // RFC 8707 §2.1, req_194
+    let resource = given(&row.resource).filter(|_| !policy.resource_omitted);
+    parameters.extend(resource.as_deref().map(|resource| ("resource", resource)));
+    set_parameters(&mut url, &parameters);
     Ok(url)
+}
+
+/// Adds parameters to an endpoint. The endpoint may have some of these in its own query, such as `prompt` or the
+/// `resource` of the server itself: these are replaced, because no parameter may be sent twice (RFC 6749 §3.1).
+fn set_parameters(url: &mut Url, parameters: &[(&str, &str)]) {
+    let is_set = |name: &str| parameters.iter().any(|(set, _)| *set == name);
+    let own: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    if own.iter().any(|(name, _)| is_set(name)) {
+        url.set_query(None);
+        let kept = own.iter().filter(|(name, _)| !is_set(name));
+        url.query_pairs_mut().extend_pairs(kept);
+    }
+    url.query_pairs_mut().extend_pairs(parameters);
 }
 
 /// The expected issuer: the issuer of the metadata.

@@ -1,6 +1,6 @@
 //! Scopes of resources: the scopes that exist, and the scopes that an account may grant.
 
-use super::{Error, known};
+use super::{Error, Granted, known, known_at, known_if};
 use crate::context::Context;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::Audience;
@@ -65,7 +65,8 @@ pub async fn listable(
 }
 
 /// Returns the part of a token's scope that the resources of its audience still have: a scope may have moved to
-/// another resource since. Reads the database only for scopes of resources.
+/// another resource since, and a resource that was added after `issued_at` is another one. Reads the database
+/// only for scopes of resources.
 ///
 /// # Errors
 /// If the database does not answer.
@@ -73,12 +74,36 @@ pub async fn still_of(
     context: &Context,
     scope: &Scope,
     audience: &Audience,
+    issued_at: Option<i64>,
 ) -> Result<Scope, store::Error> {
     if !scope.has_resource_scopes() {
         return Ok(scope.clone());
     }
     let resources: Vec<String> = audience.iter().map(str::to_owned).collect();
-    Ok(known(context).await?.limit(scope, Some(&resources)))
+    let known = known_if(context, |stored| {
+        issued_at.is_some_and(|at| stored.created_at.unix_seconds() <= at)
+    });
+    Ok(known.await?.limit(scope, Some(&resources)))
+}
+
+/// Returns the part of a grant's scope that the resources of the grant still have; `None` is a grant of a
+/// Storyden, which has no other resources. Reads the database only for scopes of resources.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn still_granted(
+    context: &Context,
+    scope: &Scope,
+    grant: Option<Granted<'_>>,
+) -> Result<Scope, store::Error> {
+    if !scope.has_resource_scopes() {
+        return Ok(scope.clone());
+    }
+    let Some(grant) = grant else {
+        return Ok(scope.without_resource_scopes(&Scope::default()));
+    };
+    let known = known_at(context, grant.at).await?;
+    Ok(known.limit(scope, grant.resources))
 }
 
 /// Returns the error for a request that has only scopes of resources, and no scope that `requested` may have

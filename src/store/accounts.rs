@@ -205,19 +205,21 @@ pub struct TokenAccount {
     pub account: Account,
     /// The terms of a userinfo response.
     pub userinfo: UserinfoTerms,
+    /// True if the client of the grant is held to the FAPI 2.0 Security Profile.
+    pub is_of_fapi_client: bool,
 }
 
 struct TokenRow {
+    client_fapi: Flag,
     approver: ApproverColumns,
     terms: TermsColumns,
 }
 
-row!(TokenRow: ; approver, terms);
+row!(TokenRow: client_fapi; approver, terms);
 
-/// Finds the account of an access token, with the current permissions. `None` if the token was revoked
-/// by `jti`, or with its signing key, or if the grant, a grant that it derives from, the access key that approved the
-/// grant, or the client has ended. A
-/// missing grant row does not count as revoked, because clean-up deletes old rows.
+/// Finds the account of an access token, with the current permissions. `None` if the token was revoked by `jti`, or with
+/// its signing key, or if the grant, a grant that it derives from, the access key that approved the grant, or the client
+/// has ended. A missing grant row does not count as revoked, because clean-up deletes old rows.
 pub async fn find_by_token(
     db: &Db,
     token: TokenOrigin<'_>,
@@ -230,7 +232,7 @@ pub async fn find_by_token(
         GRANT_APPROVER,
         ", ",
         TERMS_COLUMNS,
-        " FROM accounts a LEFT JOIN auth_grants g ON g.id = $2 \
+        ", y.fapi IS NOT NULL AND y.fapi AS client_fapi FROM accounts a LEFT JOIN auth_grants g ON g.id = $2 \
          LEFT JOIN auth_clients y ON y.client_id = g.client_id \
          LEFT JOIN authentications v ON v.id = g.access_key_id ",
         ACCOUNT_ROLES,
@@ -257,9 +259,11 @@ pub async fn find_by_token(
     };
     let approver = row.approver.approver();
     let counts = approver.counts(account.may_use_access_keys(), now);
+    let is_of_fapi_client = row.client_fapi.0;
     Ok(counts.then(|| TokenAccount {
         account,
-        userinfo: row.terms.into(),
+        userinfo: UserinfoTerms::from(row.terms).within_fapi(is_of_fapi_client),
+        is_of_fapi_client,
     }))
 }
 

@@ -30,8 +30,6 @@ pub struct Application {
     pub last_used_at: Timestamp,
     /// Union of the scopes of all live grants and of the remembered consent.
     pub scope: Scope,
-    /// Expiry of the remembered consent, if any.
-    pub remembered_until: Option<Timestamp>,
 }
 
 /// The credentials that a list of applications counts.
@@ -61,9 +59,7 @@ const APPROVED_BY_LIVE_CREDENTIAL: Sql = sql!(
 /// grants made before `$3` have expired.
 const LIVE: Sql = sql!(
     "SELECT g.client_id, g.created_at AS given_at, \
-     COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope, ",
-    NEVER,
-    " AS remembered_until \
+     COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope \
      FROM auth_grants g LEFT JOIN oauth_authorisation_codes k ON k.id = g.code_id \
      WHERE g.account_id = $1 AND NOT g.client_credentials AND g.revoked_at IS NULL AND NOT ",
     GRANT_ENDED,
@@ -81,9 +77,7 @@ const LIVE: Sql = sql!(
         "r.expires_at > $2"
     ),
     ")) UNION ALL \
-     SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope, ",
-    NEVER,
-    " AS remembered_until \
+     SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope \
      FROM oauth_refresh_tokens t WHERE t.account_id = $1 AND t.revoked_at IS NULL AND ",
     (
         "julianday(t.expires_at) > julianday($2)",
@@ -95,8 +89,7 @@ const LIVE: Sql = sql!(
      ON g.id = m.grant_id WHERE m.token_id = t.id AND NOT ",
     APPROVED_BY_LIVE_CREDENTIAL,
     ") UNION ALL \
-     SELECT n.client_id, n.approved_at AS given_at, n.used_at, n.scope, \
-     n.expires_at AS remembered_until \
+     SELECT n.client_id, n.approved_at AS given_at, n.used_at, n.scope \
      FROM auth_consents n WHERE $4 AND n.account_id = $1 AND ",
     (
         "julianday(n.expires_at) > julianday($2)",
@@ -105,9 +98,6 @@ const LIVE: Sql = sql!(
     " AND n.client_epoch = COALESCE((SELECT y.consent_epoch FROM auth_clients y \
      WHERE y.client_id = n.client_id), 0)"
 );
-
-/// The expiry of the remembered consent in a row without such a consent.
-const NEVER: Sql = Sql::new("NULL", "NULL::timestamptz");
 
 /// The clients with a live grant, refresh token or remembered consent that are not being deleted.
 const AUTHORIZED: Sql = sql!(
@@ -130,10 +120,9 @@ struct LiveGrantRow {
     given_at: Timestamp,
     used_at: Timestamp,
     scope: Option<String>,
-    remembered_until: Option<Timestamp>,
 }
 
-row!(LiveGrantRow: client_id, given_at, used_at, scope, remembered_until);
+row!(LiveGrantRow: client_id, given_at, used_at, scope);
 
 /// Lists a page of the authorized applications, by name.
 pub async fn list(
@@ -187,7 +176,6 @@ fn combine(
     Some(Application {
         first_granted_at: alive.iter().map(|row| row.given_at).min()?,
         last_used_at: alive.iter().map(|row| row.used_at).max()?,
-        remembered_until: alive.iter().filter_map(|row| row.remembered_until).max(),
         scope: names
             .flat_map(|scope| Scope::stored(scope).iter().collect::<Vec<_>>())
             .collect(),

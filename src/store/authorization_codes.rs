@@ -35,6 +35,8 @@ pub struct AuthorizationCode {
     pub nonce: Option<String>,
     /// S256 challenge; `None` for a client exempt from PKCE.
     pub code_challenge: Option<CodeChallenge>,
+    /// Time of the approval.
+    pub created_at: Timestamp,
     /// Expiry.
     pub expires_at: Timestamp,
     /// Time of the exchange, if the code was exchanged.
@@ -63,6 +65,7 @@ struct CodeRow {
     scope: String,
     nonce: Option<String>,
     code_challenge: String,
+    code_created_at: Timestamp,
     expires_at: Timestamp,
     consumed_at: Option<Timestamp>,
     auth_time: Option<Timestamp>,
@@ -76,15 +79,16 @@ struct CodeRow {
 }
 
 row!(CodeRow:
-    code_id, code_client_id, redirect_uri, scope, nonce, code_challenge, expires_at, consumed_at,
-    auth_time, sign_in_method, granted_claims, redirect_uri_given, resources, dpop_jkt, revoked; approver
+    code_id, code_client_id, redirect_uri, scope, nonce, code_challenge, code_created_at, expires_at,
+    consumed_at, auth_time, sign_in_method, granted_claims, redirect_uri_given, resources, dpop_jkt,
+    revoked; approver
 );
 
 /// Finds a code by hash.
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
     const SQL: Sql = sql!(
         "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, \
-         k.nonce, k.code_challenge, k.expires_at, k.consumed_at, \
+         k.nonce, k.code_challenge, k.created_at AS code_created_at, k.expires_at, k.consumed_at, \
          CASE WHEN i.auth_time_unknown THEN NULL ELSE i.auth_time END AS auth_time, \
          i.sign_in_method, i.granted_claims, i.redirect_uri_given, i.resources, i.dpop_jkt, ",
         CODE_ENDED,
@@ -111,6 +115,7 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
         scope: row.scope,
         nonce: row.nonce,
         code_challenge: CodeChallenge::stored(row.code_challenge),
+        created_at: row.code_created_at,
         expires_at: row.expires_at,
         consumed_at: row.consumed_at,
         revoked: row.revoked.0,

@@ -1,5 +1,6 @@
 //! Creation and changes of clients, and replacement of client secrets.
 
+use super::client_keys;
 use super::clients::{Client, IS_NOT_DELETED, policy_name};
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
@@ -11,7 +12,8 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
-use crate::oauth::client_scope::ScopePolicy;
+use crate::oauth::client_metadata::ClientKeys;
+use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
@@ -52,11 +54,24 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
     )
     .await?;
     let is_protected = client.request_protection != RequestProtection::NONE || client.dpop_bound;
-    let has_choices = client.auth_method.is_some() || !client.algorithms.is_empty();
+    let is_chosen = client.auth_method.is_some() || client.fapi;
+    let has_choices = is_chosen || !client.algorithms.is_empty();
     if !client.pkce_required || is_protected || has_choices {
         save_side_row(tx, client).await?;
     }
     Ok(())
+}
+
+/// Inserts a client with its keys.
+///
+/// # Errors
+/// As [`insert`].
+pub async fn insert_with_keys(tx: &mut Tx, client: &Client, keys: &ClientKeys) -> Result<()> {
+    insert(tx, client).await?;
+    if *keys == ClientKeys::default() {
+        return Ok(());
+    }
+    client_keys::save(tx, &client.row_id, keys).await
 }
 
 /// Replaces the metadata of a client without an owner: a dynamically registered client (RFC 7592 §2.2)
@@ -99,16 +114,19 @@ pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
 async fn save_side_row(tx: &mut Tx, client: &Client) -> Result<()> {
     let method = client.auth_method.map(|method| method.name().to_owned());
     tx.execute(
-        "INSERT INTO auth_clients (client_id, auth_method, pkce_exempt, request_protection, dpop_bound) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (client_id) DO UPDATE SET \
+        "INSERT INTO auth_clients \
+         (client_id, auth_method, pkce_exempt, request_protection, dpop_bound, fapi) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (client_id) DO UPDATE SET \
          auth_method = excluded.auth_method, pkce_exempt = excluded.pkce_exempt, \
-         request_protection = excluded.request_protection, dpop_bound = excluded.dpop_bound",
+         request_protection = excluded.request_protection, dpop_bound = excluded.dpop_bound, \
+         fapi = excluded.fapi",
         &[
             (&client.row_id).into(),
             method.into(),
             (!client.pkce_required).into(),
             stored_protection(client.request_protection),
             client.dpop_bound.into(),
+            client.fapi.into(),
         ],
     )
     .await?;
@@ -169,6 +187,65 @@ pub struct Changes {
     pub dpop_bound: Option<bool>,
     /// Signature algorithms.
     pub algorithms: Option<ClientAlgorithms>,
+    /// True holds the client to the FAPI 2.0 Security Profile.
+    pub fapi: Option<bool>,
+    /// The only accepted authentication method.
+    pub auth_method: Option<AuthMethod>,
+    /// Public keys.
+    pub keys: Option<ClientKeys>,
+}
+
+impl Changes {
+    /// True if nothing is changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            name,
+            redirect_uris,
+            allowed_scopes,
+            allowed_grants,
+            scope_policy,
+            secret_hash,
+            pkce_required,
+            request_protection,
+            dpop_bound,
+            algorithms,
+            fapi,
+            auth_method,
+            keys,
+        } = self;
+        let has_lists =
+            redirect_uris.is_some() || allowed_scopes.is_some() || allowed_grants.is_some();
+        let has_flags = pkce_required.is_some()
+            || request_protection.is_some()
+            || dpop_bound.is_some()
+            || fapi.is_some();
+        let has_choices = scope_policy.is_some() || algorithms.is_some() || auth_method.is_some();
+        let has_secrets = secret_hash.is_some() || keys.is_some();
+        !(name.is_some() || has_lists || has_flags || has_choices || has_secrets)
+    }
+
+    /// Returns the client after the changes, without a new secret.
+    #[must_use]
+    pub fn applied_to(&self, before: Client) -> Client {
+        Client {
+            name: self.name.clone().unwrap_or(before.name),
+            redirect_uris: self.redirect_uris.clone().unwrap_or(before.redirect_uris),
+            grants: self.allowed_grants.clone().unwrap_or(before.grants),
+            scope: ClientScope {
+                policy: self.scope_policy.unwrap_or(before.scope.policy),
+                allowed: self.allowed_scopes.clone().unwrap_or(before.scope.allowed),
+                ..before.scope
+            },
+            pkce_required: self.pkce_required.unwrap_or(before.pkce_required),
+            request_protection: self.request_protection.unwrap_or(before.request_protection),
+            dpop_bound: self.dpop_bound.unwrap_or(before.dpop_bound),
+            algorithms: self.algorithms.unwrap_or(before.algorithms),
+            fapi: self.fapi.unwrap_or(before.fapi),
+            auth_method: self.auth_method.or(before.auth_method),
+            ..before
+        }
+    }
 }
 
 /// Updates a client. False if there is no such client, or its deletion is in progress.
@@ -223,6 +300,19 @@ pub async fn update(
     for (sql, value) in columns.into_iter().flatten() {
         tx.execute(sql, &[id.into(), value]).await?;
     }
+    update_side_row(tx, id, changes).await?;
+    if changes.secret_hash.is_some() {
+        clear_old_secret(tx, id).await?;
+        own_grants::end(tx, id, SECRET_REPLACED, now).await?;
+    }
+    if changes.keys.is_some() {
+        own_grants::end(tx, id, KEYS_REPLACED, now).await?;
+    }
+    Ok(true)
+}
+
+/// Updates the properties of a client without a column in Storyden's `oauth_clients`.
+async fn update_side_row(tx: &mut Tx, id: &ClientRowId, changes: &Changes) -> Result<()> {
     if let Some(required) = changes.pkce_required {
         tx.execute(
             "INSERT INTO auth_clients (client_id, pkce_exempt) VALUES ($1, $2) \
@@ -250,11 +340,26 @@ pub async fn update(
     if let Some(algorithms) = changes.algorithms {
         save_algorithms(tx, id, algorithms).await?;
     }
-    if changes.secret_hash.is_some() {
-        clear_old_secret(tx, id).await?;
-        own_grants::end(tx, id, SECRET_REPLACED, now).await?;
+    if let Some(fapi) = changes.fapi {
+        tx.execute(
+            "INSERT INTO auth_clients (client_id, fapi) VALUES ($1, $2) \
+             ON CONFLICT (client_id) DO UPDATE SET fapi = excluded.fapi",
+            &[id.into(), fapi.into()],
+        )
+        .await?;
     }
-    Ok(true)
+    if let Some(method) = changes.auth_method {
+        tx.execute(
+            "INSERT INTO auth_clients (client_id, auth_method) VALUES ($1, $2) \
+             ON CONFLICT (client_id) DO UPDATE SET auth_method = excluded.auth_method",
+            &[id.into(), method.name().into()],
+        )
+        .await?;
+    }
+    if let Some(keys) = &changes.keys {
+        client_keys::save(tx, id, keys).await?;
+    }
+    Ok(())
 }
 
 /// Sets the time of the last change and locks the row, so that the later of two concurrent changes sees
@@ -269,6 +374,9 @@ async fn touch(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
 
 /// Revocation reason of a client's own grant after a secret change without overlap.
 const SECRET_REPLACED: &str = "secret_replaced";
+
+/// Revocation reason of a client's own grant after a change of the keys: a key may be stolen.
+const KEYS_REPLACED: &str = "keys_replaced";
 
 /// A rotation of a client secret.
 #[derive(Clone)]

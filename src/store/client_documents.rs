@@ -3,58 +3,16 @@
 
 use super::client_changes;
 use super::client_details::{self, Details};
+use super::client_keys::{self, KeysRow};
 use super::clients::{CLIENT_COLUMNS, Client, ClientColumns, IS_NOT_DELETED};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::revocation;
 use super::row::row;
 use super::sql::{Sql, sql};
-use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::ClientRowId;
 use crate::oauth::client_metadata::ClientKeys;
-
-struct KeysRow {
-    jwks: Option<JsonColumn<serde_json::Value>>,
-    jwks_uri: Option<String>,
-}
-
-row!(KeysRow: jwks, jwks_uri);
-
-impl From<KeysRow> for ClientKeys {
-    fn from(row: KeysRow) -> Self {
-        Self {
-            jwks: row.jwks.map(|jwks| jwks.0).filter(|jwks| !jwks.is_null()),
-            jwks_uri: row.jwks_uri,
-        }
-    }
-}
-
-/// Finds the keys of a client.
-pub async fn keys(db: &Db, client: &ClientRowId) -> Result<ClientKeys> {
-    let row: Option<KeysRow> = db
-        .fetch_optional(
-            "SELECT jwks, jwks_uri FROM auth_clients WHERE client_id = $1",
-            &[client.into()],
-        )
-        .await?;
-    Ok(row.map(ClientKeys::from).unwrap_or_default())
-}
-
-/// Inserts or replaces the keys of a client. Other columns of the row are unchanged.
-pub async fn save_keys(tx: &mut Tx, client: &ClientRowId, keys: &ClientKeys) -> Result<()> {
-    tx.execute(
-        "INSERT INTO auth_clients (client_id, jwks, jwks_uri) VALUES ($1, $2, $3) \
-         ON CONFLICT (client_id) DO UPDATE SET jwks = excluded.jwks, jwks_uri = excluded.jwks_uri",
-        &[
-            client.into(),
-            Value::Json(keys.jwks.clone().unwrap_or_default()),
-            keys.jwks_uri.clone().into(),
-        ],
-    )
-    .await?;
-    Ok(())
-}
 
 /// The stored snapshot of a document.
 #[derive(Clone, Debug)]
@@ -143,7 +101,7 @@ pub async fn save(tx: &mut Tx, new: &NewSnapshot) -> Result<()> {
         client_changes::insert(tx, client).await?;
     }
     client_details::save(tx, &client.row_id, &new.details).await?;
-    save_keys(tx, &client.row_id, &new.keys).await?;
+    client_keys::save(tx, &client.row_id, &new.keys).await?;
     tx.execute(
         "UPDATE auth_clients SET confirmed_at = $2, fresh_until = $3 WHERE client_id = $1",
         &[

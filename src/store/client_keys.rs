@@ -1,33 +1,51 @@
-//! Replacement of the public keys with which a client authenticates (RFC 7523 §2.2).
+//! Public keys of clients, in `auth_clients`: registered (`jwks`), or at a URL of the client (`jwks_uri`).
 
-use super::client_documents;
-use super::db::Tx;
+use super::db::{Db, Tx};
 use super::error::Result;
-use super::own_grants;
-use crate::clock::Timestamp;
+use super::row::row;
+use super::value::{JsonColumn, Value};
 use crate::ids::ClientRowId;
-use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_metadata::ClientKeys;
 
-/// Revocation reason of a client's own grant after a change of the keys.
-const KEYS_REPLACED: &str = "keys_replaced";
+/// The key columns of `auth_clients`.
+pub(super) struct KeysRow {
+    jwks: Option<JsonColumn<serde_json::Value>>,
+    jwks_uri: Option<String>,
+}
 
-/// Replaces the keys of a confidential client. With keys, only `private_key_jwt` authenticates; without, any method
-/// with a secret. The client's own access tokens end (RFC 6749 §4.4): the credential before may be stolen.
-pub async fn replace(
-    tx: &mut Tx,
-    client: &ClientRowId,
-    keys: &ClientKeys,
-    now: Timestamp,
-) -> Result<()> {
-    client_documents::save_keys(tx, client, keys).await?;
-    let has_keys = *keys != ClientKeys::default();
-    let method = has_keys.then(|| AuthMethod::PrivateKeyJwt.name().to_owned());
+row!(KeysRow: jwks, jwks_uri);
+
+impl From<KeysRow> for ClientKeys {
+    fn from(row: KeysRow) -> Self {
+        Self {
+            jwks: row.jwks.map(|jwks| jwks.0).filter(|jwks| !jwks.is_null()),
+            jwks_uri: row.jwks_uri,
+        }
+    }
+}
+
+/// Finds the keys of a client.
+pub async fn find(db: &Db, client: &ClientRowId) -> Result<ClientKeys> {
+    let row: Option<KeysRow> = db
+        .fetch_optional(
+            "SELECT jwks, jwks_uri FROM auth_clients WHERE client_id = $1",
+            &[client.into()],
+        )
+        .await?;
+    Ok(row.map(ClientKeys::from).unwrap_or_default())
+}
+
+/// Inserts or replaces the keys of a client. Other columns of the row are unchanged.
+pub async fn save(tx: &mut Tx, client: &ClientRowId, keys: &ClientKeys) -> Result<()> {
     tx.execute(
-        "UPDATE auth_clients SET auth_method = $2 WHERE client_id = $1",
-        &[client.into(), method.into()],
+        "INSERT INTO auth_clients (client_id, jwks, jwks_uri) VALUES ($1, $2, $3) \
+         ON CONFLICT (client_id) DO UPDATE SET jwks = excluded.jwks, jwks_uri = excluded.jwks_uri",
+        &[
+            client.into(),
+            Value::Json(keys.jwks.clone().unwrap_or_default()),
+            keys.jwks_uri.clone().into(),
+        ],
     )
     .await?;
-    own_grants::end(tx, client, KEYS_REPLACED, now).await?;
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_id_url::is_url;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
+use crate::oauth::fapi;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
@@ -28,6 +29,8 @@ pub(super) const CLIENT_COLUMNS: Sql = Sql::same(
          WHERE y.client_id = c.id AND y.pkce_exempt) AS client_pkce_exempt, \
      EXISTS (SELECT 1 FROM auth_clients y \
          WHERE y.client_id = c.id AND y.dpop_bound) AS client_dpop_bound, \
+     EXISTS (SELECT 1 FROM auth_clients y \
+         WHERE y.client_id = c.id AND y.fapi) AS client_fapi, \
      (SELECT y.auth_method FROM auth_clients y WHERE y.client_id = c.id) \
          AS client_auth_method, \
      (SELECT y.old_secret_hash FROM auth_clients y WHERE y.client_id = c.id) \
@@ -63,6 +66,7 @@ pub struct ClientColumns {
     client_type: String,
     client_pkce_exempt: Flag,
     client_dpop_bound: Flag,
+    client_fapi: Flag,
     client_auth_method: Option<String>,
     client_old_secret_hash: Option<String>,
     client_old_secret_until: Option<Timestamp>,
@@ -81,7 +85,8 @@ pub struct ClientColumns {
 
 row!(ClientColumns:
     client_row_id, client_client_id, client_secret_hash, client_name, client_type,
-    client_pkce_exempt, client_dpop_bound, client_auth_method, client_old_secret_hash, client_old_secret_until,
+    client_pkce_exempt, client_dpop_bound, client_fapi, client_auth_method, client_old_secret_hash,
+    client_old_secret_until,
     client_request_protection, client_id_token_alg, client_access_token_alg, client_userinfo_alg,
     client_scope_policy, client_redirect_uris, client_allowed_scopes, client_allowed_grants,
     client_owner, client_created_at, client_updated_at
@@ -89,6 +94,10 @@ row!(ClientColumns:
 
 /// An OAuth client.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent setting"
+)]
 pub struct Client {
     /// Row id.
     pub row_id: ClientRowId,
@@ -112,6 +121,9 @@ pub struct Client {
     pub request_protection: RequestProtection,
     /// True if token requests need a DPoP proof (RFC 9449 §5.2).
     pub dpop_bound: bool,
+    /// True if the client is held to the FAPI 2.0 Security Profile. A client read from the database then has the
+    /// settings that the profile implies; the stored settings hold again when the client leaves the profile.
+    pub fapi: bool,
     /// Chosen signature algorithms.
     pub algorithms: ClientAlgorithms,
     /// Scopes that the client may request.
@@ -153,6 +165,38 @@ impl Client {
     #[must_use]
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant)
+    }
+
+    /// True if the client authenticates with a secret: it is confidential, and has no key instead.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        self.kind == ClientType::Confidential && self.auth_method != Some(AuthMethod::PrivateKeyJwt)
+    }
+
+    /// Returns the client with the settings that the FAPI 2.0 Security Profile implies, if the client is held to
+    /// it. A chosen algorithm that the profile forbids counts as not chosen.
+    #[must_use]
+    pub fn with_fapi(self) -> Self {
+        if !self.fapi {
+            return self;
+        }
+        let permitted =
+            |chosen: Option<SigningAlgorithm>| chosen.filter(|one| fapi::is_permitted(*one));
+        Self {
+            auth_method: Some(AuthMethod::PrivateKeyJwt),
+            pkce_required: true,
+            request_protection: RequestProtection {
+                pushed: true,
+                ..self.request_protection
+            },
+            dpop_bound: true,
+            algorithms: ClientAlgorithms {
+                id_token: permitted(self.algorithms.id_token),
+                access_token: permitted(self.algorithms.access_token),
+                userinfo: permitted(self.algorithms.userinfo),
+            },
+            ..self
+        }
     }
 
     /// Returns a hash of everything a member recognizes the client by: name, owner, and redirect URIs.
@@ -201,7 +245,7 @@ impl From<ClientColumns> for Client {
             && (row.client_client_id.starts_with("sdoak_") || is_url(&row.client_client_id));
         // An algorithm of a later version of this server counts as not chosen.
         let algorithm = |name: Option<String>| SigningAlgorithm::from_name(&name?);
-        Self {
+        let client = Self {
             row_id: row.client_row_id,
             client_id: row.client_client_id,
             secret_hash: row.client_secret_hash,
@@ -221,6 +265,7 @@ impl From<ClientColumns> for Client {
                     RequestProtection::from_stored_name(&name)
                 }),
             dpop_bound: row.client_dpop_bound.0,
+            fapi: row.client_fapi.0,
             algorithms: ClientAlgorithms {
                 id_token: algorithm(row.client_id_token_alg),
                 access_token: algorithm(row.client_access_token_alg),
@@ -241,7 +286,8 @@ impl From<ClientColumns> for Client {
             owner: row.client_owner,
             created_at: row.client_created_at,
             updated_at: row.client_updated_at,
-        }
+        };
+        client.with_fapi()
     }
 }
 
@@ -324,6 +370,19 @@ pub async fn list_pkce_exempt(db: &Db, most: i64) -> Result<Vec<String>> {
         " ORDER BY c.client_id LIMIT $1"
     );
     db.fetch_all(SQL, &[most.into()]).await
+}
+
+/// Lists the clients that are held to the FAPI 2.0 Security Profile, at most `most`.
+pub async fn list_fapi(db: &Db, most: i64) -> Result<Vec<Client>> {
+    const SQL: Sql = sql!(
+        "SELECT ",
+        CLIENT_COLUMNS,
+        " FROM auth_clients f JOIN oauth_clients c ON c.id = f.client_id WHERE f.fapi AND ",
+        IS_NOT_DELETED,
+        " ORDER BY f.client_id LIMIT $1"
+    );
+    let rows: Vec<ClientColumns> = db.fetch_all(SQL, &[most.into()]).await?;
+    Ok(rows.into_iter().map(Client::from).collect())
 }
 
 /// Lists the names of the signature algorithms that clients chose.

@@ -32,28 +32,31 @@ pub struct ConsentKey {
     pub account: AccountId,
     /// The client.
     pub client: ClientRowId,
-    /// Identities of the resources of the request (RFC 8707); `None` for the community's own API. A resource that
-    /// changed has another identity, so that its consents no longer count.
+    /// The resources of the request (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
+    /// The identity of each resource. A resource that changed has another identity, so that its consents no longer
+    /// count.
+    pub identities: Option<Vec<String>>,
 }
 
 impl ConsentKey {
-    fn resources_hash(&self) -> String {
-        let Some(resources) = &self.resources else {
-            return String::new();
-        };
-        let mut sorted: Vec<&str> = resources.iter().map(String::as_str).collect();
-        sorted.sort_unstable();
-        hash_of(&sorted)
-    }
-
     fn parameters(&self) -> [Value; 3] {
         [
             (&self.client).into(),
             (&self.account).into(),
-            self.resources_hash().into(),
+            resources_hash(self.identities.as_deref()).into(),
         ]
     }
+}
+
+/// Hashes the identities of resources, in any order; empty for the community's own API.
+fn resources_hash(identities: Option<&[String]>) -> String {
+    let Some(identities) = identities else {
+        return String::new();
+    };
+    let mut sorted: Vec<&str> = identities.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    hash_of(&sorted)
 }
 
 /// The consent of a key, if any, beside the current state of the client.
@@ -78,13 +81,19 @@ row!(StateRow:
     consent_scope, consent_fingerprint, consent_epoch, consent_expires_at
 );
 
-/// The state of the client `$1` for the account `$2` and the resources `$3`.
-const STATE: Sql = sql!(
-    "SELECT c.name, c.account_id AS owner_id, c.redirect_uris, c.type AS client_type, \
+/// The columns of a [`StateRow`]: client `c`, its row `y` and the consent `n`.
+const STATE_COLUMNS: Sql = Sql::same(
+    "c.name, c.account_id AS owner_id, c.redirect_uris, c.type AS client_type, \
      y.auth_method, y.pkce_exempt, y.jwks, y.jwks_uri, COALESCE(y.consent_epoch, 0) AS epoch, \
      n.scope AS consent_scope, n.client_fingerprint AS consent_fingerprint, \
-     n.client_epoch AS consent_epoch, n.expires_at AS consent_expires_at \
-     FROM oauth_clients c LEFT JOIN auth_clients y ON y.client_id = c.id \
+     n.client_epoch AS consent_epoch, n.expires_at AS consent_expires_at",
+);
+
+/// The state of the client `$1` for the account `$2` and the resources `$3`.
+const STATE: Sql = sql!(
+    "SELECT ",
+    STATE_COLUMNS,
+    " FROM oauth_clients c LEFT JOIN auth_clients y ON y.client_id = c.id \
      LEFT JOIN auth_consents n ON n.account_id = $2 AND n.client_id = c.id AND n.resources_hash = $3 \
      WHERE c.id = $1 AND ",
     IS_NOT_DELETED
@@ -112,11 +121,15 @@ impl StateRow {
         hash_of(&parts)
     }
 
+    /// True if the client is as approved.
+    fn is_same_client(&self) -> bool {
+        self.consent_fingerprint.as_ref() == Some(&self.fingerprint())
+    }
+
     /// Returns scope and expiry of the consent if it still counts.
     fn live(&self, now: Timestamp) -> Option<(Scope, Timestamp)> {
         let expires_at = self.consent_expires_at.filter(|at| now < *at)?;
-        let is_same = self.consent_epoch == Some(self.epoch)
-            && self.consent_fingerprint.as_ref() == Some(&self.fingerprint());
+        let is_same = self.consent_epoch == Some(self.epoch) && self.is_same_client();
         let scope = self.consent_scope.as_deref().filter(|_| is_same)?;
         Some((Scope::stored(scope), expires_at))
     }
@@ -174,6 +187,66 @@ pub async fn touch(tx: &mut Tx, key: &ConsentKey, now: Timestamp) -> Result<()> 
     Ok(())
 }
 
+/// A remembered consent of an account, for the list of applications.
+#[derive(Clone, Debug)]
+pub struct ListedConsent {
+    /// The client.
+    pub client: ClientRowId,
+    /// Expiry.
+    pub expires_at: Timestamp,
+    /// The resources; `None` for the community's own API, and for a consent from before migration 26.
+    pub resources: Option<Vec<String>>,
+    resources_hash: String,
+    is_same_client: bool,
+}
+
+impl ListedConsent {
+    /// True if the client and the resources are as approved. `identities` is a function of the resources.
+    pub fn is_current(&self, identities: impl Fn(&[String]) -> Vec<String>) -> bool {
+        let is_same = |resources: &Vec<String>| {
+            resources_hash(Some(&identities(resources))) == self.resources_hash
+        };
+        self.is_same_client && self.resources.as_ref().is_none_or(is_same)
+    }
+}
+
+struct ListedRow {
+    client_id: ClientRowId,
+    resources_hash: String,
+    resources: Option<JsonColumn<Option<Vec<String>>>>,
+    state: StateRow,
+}
+
+row!(ListedRow: client_id, resources_hash, resources; state);
+
+/// Lists the consents of an account that have not expired and that no revocation ended, at most
+/// `PER_ACCOUNT_MAX`.
+pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<ListedConsent>> {
+    const SQL: Sql = sql!(
+        "SELECT n.client_id, n.resources_hash, n.resources, ",
+        STATE_COLUMNS,
+        " FROM auth_consents n JOIN oauth_clients c ON c.id = n.client_id \
+         LEFT JOIN auth_clients y ON y.client_id = c.id WHERE n.account_id = $1 AND ",
+        (
+            "julianday(n.expires_at) > julianday($2)",
+            "n.expires_at > $2"
+        ),
+        " AND n.client_epoch = COALESCE(y.consent_epoch, 0) AND ",
+        IS_NOT_DELETED
+    );
+    let rows: Vec<ListedRow> = db.fetch_all(SQL, &[account.into(), now.into()]).await?;
+    let listed = rows.into_iter().filter_map(|row| {
+        Some(ListedConsent {
+            client: row.client_id,
+            expires_at: row.state.consent_expires_at?,
+            resources: row.resources.and_then(|list| list.0),
+            resources_hash: row.resources_hash,
+            is_same_client: row.state.is_same_client(),
+        })
+    });
+    Ok(listed.collect())
+}
+
 /// An approval to remember.
 #[derive(Clone, Debug)]
 pub struct NewConsent {
@@ -215,10 +288,10 @@ pub async fn remember(tx: &mut Tx, new: &NewConsent) -> Result<()> {
     }
     tx.execute(
         "INSERT INTO auth_consents (id, account_id, client_id, resources_hash, scope, \
-         client_fingerprint, client_epoch, approved_at, used_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) \
+         client_fingerprint, client_epoch, approved_at, used_at, expires_at, resources) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10) \
          ON CONFLICT (account_id, client_id, resources_hash) DO UPDATE SET \
-         scope = excluded.scope, client_fingerprint = excluded.client_fingerprint, \
+         scope = excluded.scope, resources = excluded.resources, client_fingerprint = excluded.client_fingerprint, \
          client_epoch = excluded.client_epoch, approved_at = excluded.approved_at, \
          used_at = excluded.used_at, expires_at = excluded.expires_at",
         &[
@@ -231,6 +304,7 @@ pub async fn remember(tx: &mut Tx, new: &NewConsent) -> Result<()> {
             state.epoch.into(),
             new.approved_at.into(),
             expires_at.into(),
+            Value::optional_names(new.key.resources.as_deref()),
         ],
     )
     .await?;

@@ -345,6 +345,25 @@ pub async fn consume(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result
     Ok(tx.execute(SQL, &[id.into(), now.into()]).await? > 0)
 }
 
+/// Records a use of a token that stays valid, until the new expiry. Returns false if the token was used up or
+/// revoked, or the account is suspended.
+pub async fn renew(
+    tx: &mut Tx,
+    id: &RefreshTokenId,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<bool> {
+    const SQL: Sql = sql!(
+        "UPDATE oauth_refresh_tokens AS t SET last_used_at = $2, expires_at = $3 \
+         WHERE t.id = $1 AND t.revoked_at IS NULL AND EXISTS \
+         (SELECT 1 FROM accounts a WHERE a.id = t.account_id AND a.deleted_at IS NULL) \
+         AND NOT ",
+        REFRESH_TOKEN_ENDED
+    );
+    let parameters = [id.into(), now.into(), expires_at.into()];
+    Ok(tx.execute(SQL, &parameters).await? > 0)
+}
+
 /// Links a used token to the successor.
 pub async fn link(tx: &mut Tx, old: &RefreshTokenId, new: &RefreshTokenId) -> Result<()> {
     tx.execute(

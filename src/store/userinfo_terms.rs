@@ -4,6 +4,7 @@ use super::row::row;
 use super::sql::Sql;
 use super::value::JsonColumn;
 use crate::oauth::claims_request::GrantedClaims;
+use crate::oauth::fapi;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// Columns of the grant `g`, and of the details `y` of its client.
@@ -17,6 +18,18 @@ pub struct UserinfoTerms {
     pub claims: GrantedClaims,
     /// Algorithm of a signed response (`userinfo_signed_response_alg`); `None`: plain JSON.
     pub algorithm: Option<SigningAlgorithm>,
+}
+
+impl UserinfoTerms {
+    /// Leaves out an algorithm that the FAPI 2.0 Security Profile forbids, if the client is held to it.
+    #[must_use]
+    pub(super) fn within_fapi(self, is_of_fapi_client: bool) -> Self {
+        let is_allowed = |one: &SigningAlgorithm| !is_of_fapi_client || fapi::is_permitted(*one);
+        Self {
+            algorithm: self.algorithm.filter(is_allowed),
+            ..self
+        }
+    }
 }
 
 /// The columns of `TERMS_COLUMNS`; all NULL if an outer join found no grant.

@@ -142,7 +142,7 @@ both! {
     /// The command revokes like the API, asks for confirmation, and writes an audit event.
     async fn grant_revoke_command_revokes(setup: Setup) {
         let mut setup = setup;
-        setup.clock = storyden_auth::clock::Clock::machine();
+        setup.use_machine_clock();
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;

@@ -287,7 +287,7 @@ both! {
     /// Operators' actions are recorded without an actor; the command `audit` lists these.
     async fn operator_commands_are_recorded(setup: Setup) {
         let mut setup = setup;
-        setup.clock = storyden_auth::clock::Clock::machine();
+        setup.use_machine_clock();
         let run = async |arguments: &[&str]| {
             let ended = setup.run(arguments, &[]).await;
             assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
-use storyden_auth::clock::Clock;
 
 use crate::support::{Engine, Setup, free_port};
 
@@ -169,7 +168,7 @@ async fn restore_after_a_crash_gives_the_backup(setup: Setup) {
 
 async fn backup_is_consistent_during_writes(setup: Setup) {
     let mut setup = setup;
-    setup.clock = Clock::machine();
+    setup.use_machine_clock();
     let server = setup.start().await;
     let stop = tokio_util::sync::CancellationToken::new();
     let writing = {

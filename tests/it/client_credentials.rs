@@ -315,7 +315,7 @@ both! {
     /// these permanently. The grant of such tokens is not listed as an authorized application.
     async fn sign_out_keeps_client_tokens(setup: Setup) {
         let mut setup = setup.with("OAUTH_PROFILE", "storyden");
-        setup.clock = storyden_auth::clock::Clock::machine(); // the command uses the machine's clock
+        setup.use_machine_clock(); // the command uses the machine's clock
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let client = service(&server, Some(&frigg.id), "READ_PROFILE").await;

@@ -1,10 +1,12 @@
 //! Writes while the database is locked: a 503 that consumes nothing, so that the request can be
 //! repeated (P3).
 
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use time::Duration;
+use tokio::task::JoinSet;
 
-use crate::support::{Answer, Server, both};
+use crate::support::{Answer, Member, Server, both};
 
 /// A connection of another process that blocks writes.
 enum LockHolder {
@@ -22,8 +24,8 @@ impl LockHolder {
             return Self::Sqlite(connection);
         }
         let mut connection = PgConnection::connect(url).await.unwrap();
-        let lock = "BEGIN; LOCK TABLE oauth_refresh_tokens, oauth_device_authorisations \
-                    IN SHARE ROW EXCLUSIVE MODE";
+        let lock = "BEGIN; LOCK TABLE oauth_refresh_tokens, oauth_device_authorisations, \
+                    oauth_authorisation_requests IN SHARE ROW EXCLUSIVE MODE";
         sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
         Self::Postgres(connection)
     }
@@ -62,7 +64,53 @@ async fn assert_nothing_consumed(server: &Server, url: &str) {
         .expect(200);
 }
 
+/// More than the connections to PostgreSQL.
+const DECISIONS: usize = 40;
+
+/// Sends concurrent decisions about one request while the database is locked. Returns the tasks when every
+/// decision waits, and a single decision waits with a connection of the database.
+async fn waiting_decisions(server: &Server, member: &Member, request_id: &str) -> JoinSet<Answer> {
+    let mut running = JoinSet::new();
+    for _ in 0..DECISIONS {
+        let body = json!({ "request_id": request_id, "decision": "approve" });
+        let request = server.request("POST", "/api/oauth/authorize/consent");
+        let request = request.header("cookie", member.cookie()).json(&body);
+        running.spawn(async move { Answer::of(request.send().await.unwrap()).await });
+    }
+    loop {
+        let connections = server.context.places.load();
+        let database = server.context.db.load();
+        let in_use = (database.connections as usize).saturating_sub(database.idle);
+        let waits = connections.open - connections.idle >= running.len();
+        if waits && in_use == 1 && database.writers_waiting <= 1 {
+            return running;
+        }
+        // After a few seconds the locked database refuses the decision that waits for it.
+        let refused = running.try_join_next();
+        assert!(
+            !running.is_empty(),
+            "decisions wait with connections: {refused:?}"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
 both! {
+    /// A-52, A-80: of concurrent decisions about one request only the first waits with a connection of the
+    /// database, so that other requests are answered. Exactly one decision counts.
+    async fn decisions_about_one_request_hold_one_connection(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        let holder = LockHolder::take(&setup.database.url).await;
+        let decisions = waiting_decisions(&server, &frigg, &request_id).await;
+        holder.release().await;
+        let answers = decisions.join_all().await;
+        let approved = answers.iter().filter(|answer| answer.status == 200);
+        assert_eq!(approved.count(), 1, "{answers:?}");
+    }
+
     /// A-23, A-29: while the database is locked the answer is 503, and code and refresh token stay
     /// valid for a retry.
     async fn a_locked_database_consumes_nothing(setup: Setup) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::RequestBuilder;
-use storyden_auth::clock::{Clock, Timer};
+use storyden_auth::clock::Timer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -134,7 +134,7 @@ both! {
     /// in time.
     async fn shutdown_under_load_answers_every_request_read(setup: Setup) {
         let mut setup = setup;
-        setup.clock = Clock::machine();
+        setup.use_machine_clock();
         let port = free_port();
         let address = format!("127.0.0.1:{port}");
         let within = if setup.is_soak { EXIT } else { PATIENCE };

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::json;
-use storyden_auth::clock::Clock;
 use storyden_auth::egress::address::is_public;
 
 use crate::support::simulated_internet::{Host, Reply, SimulatedInternet};
@@ -366,7 +365,7 @@ both! {
     /// start. Proxy variables of the environment are ignored with and without the setting.
     async fn environment_proxies_are_ignored(setup: Setup) {
         let mut setup = setup;
-        setup.clock = Clock::machine();
+        setup.use_machine_clock();
         let address = serve_one_document().await;
         let proxy = "http://127.0.0.1:1";
         let mut settings = vec![("OAUTH_CIMD_ALLOW_INSECURE_FETCH", "true"), ("LOG_LEVEL", "info")];

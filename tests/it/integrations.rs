@@ -1,8 +1,6 @@
 //! The recipe of docs/integrations.md for the crate `openidconnect`. The other recipes run in `tests/run peers`,
 //! which reads their code from the document.
 
-use storyden_auth::clock::Clock;
-
 use crate::support::both;
 use crate::support::relying_party::Http;
 
@@ -21,7 +19,7 @@ both! {
     /// T25: a member signs in at an application that is written as in the document.
     async fn a_member_signs_in_as_in_the_document(setup: Setup) {
         let mut setup = setup;
-        setup.clock = Clock::machine(); // the library checks times with the machine's clock
+        setup.use_machine_clock(); // the library checks times with the machine's clock
         let server = setup.start_with_own_issuer().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.confidential_client(&frigg.id).await;

@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use serde_json::{Value, json};
-use storyden_auth::clock::Clock;
 use storyden_auth::jobs;
 
 use crate::signing_keys::{SECRET, rotating};
@@ -28,7 +27,7 @@ fn states(list: &Value) -> Vec<&str> {
 
 /// A server with generated keys and the clock of the commands.
 async fn started(setup: &mut Setup) -> Server {
-    setup.clock = Clock::machine();
+    setup.use_machine_clock();
     *setup = rotating(setup.clone());
     setup.start().await
 }

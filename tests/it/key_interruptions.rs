@@ -234,7 +234,7 @@ both! {
         let mut setup = rotating(setup);
         let mut chance = StdRng::seed_from_u64(setup.seed);
         // The clock of the commands is the machine's; the job runs two minutes later.
-        setup.clock = Clock::machine();
+        setup.use_machine_clock();
         let server = setup.start().await;
         let app = server.public_client().await;
         for round in 0..6 {

@@ -1,7 +1,5 @@
 //! Metrics of connections and of the signing queue, read at the Prometheus endpoint.
 
-use storyden_auth::clock::Clock;
-
 use crate::support::{both, free_port};
 
 /// The value of the metric that starts with `name`, labels included.
@@ -16,7 +14,7 @@ both! {
     /// connections, signatures and the signing queue have metrics.
     async fn connections_and_signatures_have_metrics(setup: Setup) {
         let mut setup = setup;
-        setup.clock = Clock::machine();
+        setup.use_machine_clock();
         let metrics = format!("127.0.0.1:{}", free_port());
         let mut program = setup.spawn_with(free_port(), &[("METRICS_ADDR", &metrics)]).await;
         program.says("serving metrics").await;

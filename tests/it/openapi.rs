@@ -97,6 +97,7 @@ const OPERATIONS: &[(&str, Callers)] = &[
     ("OAuthDeviceConsentSubmit", Person),
     ("OAuthEndSession", Anybody),
     ("OAuthEndSessionByForm", Anybody),
+    ("OAuthGrantableResourceList", Person),
     ("OAuthIntrospect", Anybody),
     ("OAuthJWKS", Anybody),
     ("OAuthProtectedResourceMetadata", Anybody),

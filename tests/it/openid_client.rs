@@ -12,7 +12,6 @@ use openidconnect::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use storyden_auth::clock::Clock;
 
 use crate::support::relying_party::Http;
 use crate::support::{Server, Setup, both};
@@ -41,7 +40,7 @@ type DeviceMetadata = ProviderMetadata<
 
 /// A server with the listening address as the issuer.
 async fn listening(mut setup: Setup) -> Server {
-    setup.clock = Clock::machine(); // the relying party checks times with the machine's clock
+    setup.use_machine_clock(); // the relying party checks times with the machine's clock
     setup.start_with_own_issuer().await
 }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use serde_json::Value;
-use storyden_auth::clock::Clock;
 use storyden_auth::telemetry::catalog::{self, Kind, Metric};
 
 use crate::support::{both, free_port};
@@ -270,7 +269,7 @@ both! {
     /// files share two routes.
     async fn metrics_match_the_catalog(setup: Setup) {
         let mut setup = setup;
-        setup.clock = Clock::machine();
+        setup.use_machine_clock();
         let metrics = format!("127.0.0.1:{}", free_port());
         let mut program = setup.spawn_with(free_port(), &[("METRICS_ADDR", &metrics)]).await;
         program.says("serving metrics").await;

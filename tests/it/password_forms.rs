@@ -27,6 +27,8 @@ async fn sign_in(server: &Server, password: &str) -> Answer {
 
 both! {
     /// The stored form may be any that the typed one normalizes to.
+    /// <https://github.com/mattermost/mattermost/issues/36877>, <https://github.com/ulsklyc/yuvomi/issues/608>: a password
+    /// with an umlaut was accepted from Safari and refused from Firefox on the same computer.
     async fn a_password_is_accepted_in_each_form(setup: Setup) {
         let server = setup.clone().start().await;
         let frigg = server.member("frigg", &[]).await;

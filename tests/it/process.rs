@@ -3,8 +3,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use storyden_auth::clock::Clock;
-
 use crate::support::journal::PATIENCE;
 use crate::support::{Engine, Setup, both, free_port};
 
@@ -30,7 +28,7 @@ both! {
     /// P1, P2, T1: acknowledged writes survive SIGKILL, and consumed codes and tokens stay consumed.
     async fn acknowledged_writes_survive_sigkill(setup: Setup) {
         let mut setup = setup;
-        setup.clock = Clock::machine();
+        setup.use_machine_clock();
         let port = free_port();
         let program = setup.spawn(port).await;
         let server = server_on(&setup, &program.address).await;
@@ -45,13 +43,14 @@ both! {
         program.kill().await;
 
         let program = setup.spawn(port).await;
-        server.exchange(&app, &spent).await.expect_error(400, "invalid_grant");
         let third = server.refresh(&app, &second.text("refresh_token")).await.expect(200);
         server.get_with_bearer("/api/oauth/userinfo", &third.text("access_token")).await.expect(200);
         server.exchange(&app, &unspent).await.expect(200);
         server.decide(&frigg, &pending, "approve").await.expect(200);
         let poll = server.poll(&app, &device.text("device_code")).await;
         poll.expect_error(400, "authorization_pending");
+        // At the end: some seconds after the exchange, a replay revokes the tokens.
+        server.exchange(&app, &spent).await.expect_error(400, "invalid_grant");
         program.kill().await;
     }
 
@@ -157,6 +156,27 @@ both! {
         }
         first.kill().await;
         setup.spawn(free_port()).await.kill().await;
+    }
+
+    /// Issue 15: `account create` tells that a member without a role cannot approve applications, and how to change that.
+    async fn a_new_account_without_a_role_is_told(setup: Setup) {
+        let create = |handle: &'static str| ["account", "create", "--handle", handle, "--generate-password"];
+        let made = setup.run(&create("frigg"), &[]).await;
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        assert!(made.stderr.contains("frigg cannot approve applications yet"), "{}", made.stderr);
+        assert!(made.stderr.contains("role assign frigg"), "{}", made.stderr);
+        let admin = [&create("odin")[..], &["--admin"]].concat();
+        let made = setup.run(&admin, &[]).await;
+        assert!(!made.stderr.contains("cannot approve"), "{}", made.stderr);
+        // A role that every member has is enough.
+        let everybody = ["role", "create", "Developers", "--permission", "USE_OAUTH_CLIENTS"];
+        assert_eq!(setup.run(&everybody, &[]).await.code, Some(0));
+        let developers = "UPDATE roles SET id = '000000000000000000m0', name = 'Member' WHERE name = 'Developers'";
+        let server = setup.start().await;
+        server.sql("DELETE FROM roles WHERE id = '000000000000000000m0'", &[]).await;
+        server.sql(developers, &[]).await;
+        let made = setup.run(&create("thor"), &[]).await;
+        assert!(!made.stderr.contains("cannot approve"), "{}", made.stderr);
     }
 
     /// The files of a new server are readable by the owner only, regardless of the umask. The next

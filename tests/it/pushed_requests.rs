@@ -239,6 +239,31 @@ both! {
         assert_eq!(stored(server).await, 0);
     }
 
+    /// RFC 9126 §4, FAPI 2.0 §5.3.2.2 note 3: a browser that waits for the sign-in may open the reference again, as by a
+    /// reload, and goes on with the same request. Another browser and another client get nothing, and after the
+    /// sign-in the reference is used.
+    async fn a_reload_before_the_sign_in_goes_on(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let other = other_client(&server).await;
+        let request_uri = server.pushed(&app, &[]).await;
+        let first = server.open_pushed(None, &app, &request_uri).await.expect(302);
+        let browser = BrowserRequest::of(&first);
+        let open = |client: &Client| {
+            let request = server.pushed_request(None, client, &request_uri);
+            server.send(request.header("cookie", &browser.cookie))
+        };
+        server.turn(Duration::minutes(5));
+        let again = open(&app).await.expect(302);
+        assert_eq!(again.location(), first.location());
+        refused(open(&other).await, "invalid_request_uri");
+        assert_worthless(&server, &app, &request_uri).await;
+        browser.open(&server, &frigg).await.expect(200);
+        refused(open(&app).await, "invalid_request_uri");
+        assert_worthless(&server, &app, &request_uri).await;
+    }
+
     /// req_104: a reference expires after a minute.
     async fn a_reference_expires(setup: Setup) {
         let server = setup.start().await;

@@ -172,6 +172,7 @@ both! {
 
     /// req_067, req_069, A-8: the registration of a widely used editor works as the editor sends it: a
     /// listed private-use scheme without a dot, an unlisted scheme, and a wrong application type.
+    /// <https://github.com/jentic/jentic-one/issues/1245>, <https://github.com/laravel/mcp/pull/174>.
     async fn the_registration_of_an_editor_works(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;

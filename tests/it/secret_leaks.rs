@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use storyden_auth::clock::Clock;
 
 use crate::support::{
     Answer, CHALLENGE, Client, Member, PASSWORD, Server, VERIFIER, both, free_port,
@@ -227,7 +226,7 @@ both! {
     #[expect(clippy::print_stderr, reason = "the figures of the run, for who asks for them")]
     async fn no_secret_is_in_logs_metrics_or_errors(setup: Setup) {
         let mut setup = setup;
-        setup.clock = Clock::machine();
+        setup.use_machine_clock();
         let (port, metrics) = (free_port(), format!("127.0.0.1:{}", free_port()));
         let settings = [("LOG_LEVEL", "trace"), ("LOG_FORMAT", "json"), ("METRICS_ADDR", &metrics)];
         let mut program = setup.spawn_with(port, &settings).await;

@@ -1,7 +1,5 @@
 //! An SQLite file owned by a Storyden: the journal mode stays, and idle connections hold no lock.
 
-use storyden_auth::clock::Clock;
-
 use crate::support::{InProgressFlows, Process, Server, Setup, Storyden, free_port, pair};
 
 /// A setup beside a Storyden on the same SQLite file, with a fixed port for restarts of the program.
@@ -13,7 +11,7 @@ struct SharedFile {
 impl SharedFile {
     async fn with(setup: Setup) -> (Self, Storyden) {
         let mut setup = setup;
-        setup.clock = Clock::machine();
+        setup.use_machine_clock();
         let storyden = setup.add_storyden_tables().await;
         let port = free_port();
         (Self { setup, port }, storyden)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { messages } from '../../web/messages/en.js';
-import { DESKTOP, PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
+import { DESKTOP, PHONE, callbackServer, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { startCodeFlow } from './code_flow.mjs';
 import { client, deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';
 
@@ -235,14 +235,25 @@ test('issue 15: a resource is added with scopes, shown at the consent page, chan
   await page.getByText(`https://${host}/.well-known/oauth-protected-resource/mcp`).waitFor();
   await checkPage(page, 'admin-resources-desktop-light');
 
-  const app = client({ name: 'Workshop', scope: `openid ${scope}` });
+  const app = client({ name: 'Workshop', type: 'confidential', scope: `openid ${scope}` });
+  const back = await callbackServer(t);
   const frigg = await openBrowser(t, member('Frigg'));
-  await frigg.goto((await startCodeFlow(app, 'http://127.0.0.1/callback', { scope: `openid ${scope}`, resource: url })).url);
+  await frigg.goto((await startCodeFlow(app, back.uri, { scope: `openid ${scope}`, resource: url })).url);
   await waitForHeading(frigg, formatMessage(messages.consent.heading, { client: 'Workshop' }));
   await frigg.getByText(formatMessage(messages.scopes.ofResource, { resource: 'Tools' })).waitFor();
   await frigg.getByText('Read your tools').waitFor();
   await frigg.getByText(url, { exact: true }).waitFor();
   await checkPage(frigg, 'consent-resource-desktop-light');
+  await frigg.getByRole('button', { name: messages.consent.allow, exact: true }).click();
+  await back.next(frigg);
+
+  // The form of an application offers what the member's roles give.
+  await openPath(frigg, '/settings/clients#new');
+  await frigg.locator('summary').first().click();
+  await frigg.getByText(formatMessage(messages.scopes.ofResource, { resource: 'Tools' })).waitFor();
+  await frigg.getByLabel('Read your tools', { exact: true }).check();
+  assert.equal(await frigg.getByText('Change your tools').count(), 0);
+  await checkPage(frigg, 'clients-new-resource-desktop-light');
 
   await page.getByRole('button', { name: formatMessage(strings.resource.change, { name: 'Tools' }) }).click();
   await page.getByLabel(strings.resource.scopes, { exact: true }).fill(`${scope} [Member] Read all tools`);
@@ -252,6 +263,10 @@ test('issue 15: a resource is added with scopes, shown at the consent page, chan
   await page.getByRole('button', { name: formatMessage(strings.resource.removeNamed, { name: 'Tools' }) }).click();
   await page.getByRole('dialog').getByRole('button', { name: strings.resource.remove }).click();
   await page.getByText(strings.resource.removed.title).waitFor();
+  await openPath(frigg, '/settings/applications');
+  await frigg.getByText(messages.applications.outdated).waitFor();
+  assert.equal(await frigg.getByText(/^Gets these permissions again without asking/).count(), 0);
+  await checkPage(frigg, 'applications-outdated-desktop-light');
 });
 
 test('issue 16: a trusted issuer is added, maps a member, is changed and removed', async (t) => {

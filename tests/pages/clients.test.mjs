@@ -181,6 +181,34 @@ test('an owner requires pushed requests, and ends the requirement', async (t) =>
   }
 });
 
+test('an owner sets keys, DPoP and an algorithm, and sees why FAPI 2.0 is refused', async (t) => {
+  const page = await openBrowser(t, member('Frigg'));
+  await make(page, 'website', 'Bound site', 'https://bound.example/callback');
+  const { protection } = strings;
+  const dpop = page.getByRole('checkbox', { name: protection.dpop.label });
+  const keys = page.getByLabel(protection.keys.label);
+  await keys.fill('not JSON');
+  await page.getByRole('button', { name: strings.save }).click();
+  await page.getByRole('alert').getByText(protection.keys.invalid.text).waitFor();
+  await keys.fill('https://bound.example/jwks.json');
+  await dpop.check();
+  await page.getByText(protection.algorithms).click();
+  await page.getByLabel(protection.algorithmNames.id_token_signed_response_alg).selectOption('RS256');
+  await page.getByRole('button', { name: strings.save }).click();
+  await page.getByText(strings.saved.title).waitFor();
+  await page.reload();
+  await waitForHeading(page, 'Bound site');
+  assert.equal(await dpop.isChecked(), true);
+  assert.equal(await keys.inputValue(), 'https://bound.example/jwks.json');
+  // the server of these tests signs with RS256 alone
+  await page.getByText(protection.algorithms).click();
+  await page.getByLabel(protection.algorithmNames.id_token_signed_response_alg).selectOption('');
+  await page.getByRole('checkbox', { name: protection.fapi.label }).check();
+  await page.getByRole('button', { name: strings.save }).click();
+  await page.getByRole('alert').getByText(/OAUTH_SIGNING_ALGORITHMS/).waitFor();
+  await checkPage(page, 'clients-protection-desktop-light');
+});
+
 /** Waits until a client that is starting listens on a port of localhost. */
 async function waitUntilListening(port) {
   for (let tries = 0; tries < 1200; tries += 1) {

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::keys::KeySource;
+use super::keys::{KeyFlags, require_available, require_no_contradiction};
 use super::{Shown, grant_names};
 use crate::cli::{Error, account, arguments, output};
 use crate::clients::{new_id, secrets};
@@ -21,7 +21,6 @@ use crate::secret::Secret;
 use crate::store::audit::{self, Event};
 use crate::store::client_changes;
 use crate::store::client_details::{self, Details};
-use crate::store::client_documents;
 use crate::store::{self, clients};
 
 /// Create an application.
@@ -66,6 +65,12 @@ pub(in crate::cli) struct Create {
     #[arg(long = "post-logout-redirect-uri", help = "Redirect URI after logout, for example \
         https://app.example/goodbye; repeatable, compared byte for byte", value_name = "URI", value_parser = arguments::post_logout_redirect_uri)]
     post_logout_redirect_uris: Vec<String>,
+    #[command(flatten)]
+    keys: KeyFlags,
+    /// Hold the application to the FAPI 2.0 Security Profile: pushed requests, PKCE, `private_key_jwt`, DPoP, and the
+    /// algorithms PS256, ES256 and EdDSA. Needs --jwks or --jwks-uri.
+    #[arg(long, conflicts_with = "without_pkce")]
+    fapi: bool,
     /// Require a DPoP proof in every token request, for tokens that are bound to a key of the application.
     #[arg(long)]
     dpop: bool,
@@ -89,8 +94,6 @@ pub(in crate::cli) struct Create {
     /// Require that every authorization request is pushed (RFC 9126).
     #[arg(long)]
     require_pushed_requests: bool,
-    #[command(flatten)]
-    keys: KeySource,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -129,12 +132,6 @@ impl Create {
             let problem = "--without-pkce is only allowed for confidential clients";
             return Err(Error::Other(problem.to_owned()));
         }
-        let keys = self.keys.read()?;
-        if keys.is_some() && kind == ClientType::Public {
-            return Err(Error::because(
-                "--jwks and --jwks-uri need --type confidential: a public client does not authenticate",
-            ));
-        }
         let schemes = context.config.private_use_schemes();
         for uri in &self.redirect_uris {
             schemes.check(uri, kind).map_err(|refused| {
@@ -146,34 +143,32 @@ impl Create {
             None => None,
         };
         let algorithms = self.algorithms(context)?;
+        let keys = self.keys.read()?.unwrap_or_default();
+        let has_keys = keys != ClientKeys::default();
+        let auth_method =
+            (has_keys && kind == ClientType::Confidential).then_some(AuthMethod::PrivateKeyJwt);
         let scope = self.scope();
         resources::check_scopes(context, &scope.allowed, &Scope::default(), None)
             .await
             .map_err(|error| Error::because(format!("--scope: {error}")))?;
-        let (secret, secret_hash) = match kind {
-            ClientType::Confidential if keys.is_none() => {
-                let (secret, hash) = secrets::generate(context).await?;
-                (Some(secret), Some(hash))
-            }
-            ClientType::Public | ClientType::Confidential => (None, None),
-        };
         let client = clients::Client {
             row_id: ClientRowId::generate(context.clock.now()),
             client_id: match &self.client_id {
                 Some(id) => id.clone(),
                 None => new_id(&context.random, owner.is_some()),
             },
-            secret_hash,
+            secret_hash: None,
             name: self.name.clone(),
             kind,
             old_secret: None,
-            auth_method: keys.as_ref().map(|_| AuthMethod::PrivateKeyJwt),
+            auth_method,
             pkce_required: !self.without_pkce,
             request_protection: RequestProtection {
                 pushed: self.require_pushed_requests,
                 ..RequestProtection::NONE
             },
             dpop_bound: self.dpop,
+            fapi: self.fapi,
             algorithms,
             scope,
             redirect_uris: without_repeats(self.redirect_uris),
@@ -182,6 +177,15 @@ impl Create {
             owner: owner.as_ref().map(|owner| owner.id.clone()),
             created_at: context.clock.now(),
             updated_at: context.clock.now(),
+        };
+        let mut client = client.with_fapi();
+        require_no_contradiction(context, &client, &keys)?;
+        let secret = if client.has_secret() {
+            let (secret, hash) = secrets::generate(context).await?;
+            client.secret_hash = Some(hash);
+            Some(secret)
+        } else {
+            None
         };
         let details = Details {
             // An application that lists no scope has the default of every such client.
@@ -192,10 +196,10 @@ impl Create {
             post_logout_redirect_uris: without_repeats(self.post_logout_redirect_uris),
             ..Details::default()
         };
-        insert(context, &client, &details, keys).await?;
+        insert(context, (&client, &keys), &details).await?;
         warn(&client);
         let shown = Shown::new(client, owner.map(|owner| owner.handle));
-        let mut shown = shown.with_details(details);
+        let mut shown = shown.with_details(details).with_keys(keys, Vec::new());
         shown.client_secret = secret.as_ref().map(Secret::reveal).map(str::to_owned);
         shown.print(self.json)
     }
@@ -210,21 +214,13 @@ impl Create {
 
     /// The chosen algorithms, if this server signs with each.
     fn algorithms(&self, context: &Context) -> Result<ClientAlgorithms, Error> {
-        let available = &context.config.signing_algorithms.0;
         let algorithms = ClientAlgorithms {
             id_token: self.id_token_alg,
             access_token: self.access_token_alg,
             userinfo: self.signed_userinfo,
         };
-        let Some(missing) = algorithms.iter().find(|one| !available.contains(one)) else {
-            return Ok(algorithms);
-        };
-        let names: Vec<&str> = available.iter().map(|one| one.name()).collect();
-        Err(Error::because(format!(
-            "this server does not sign with {}: OAUTH_SIGNING_ALGORITHMS has {}",
-            missing.name(),
-            names.join(", ")
-        )))
+        require_available(context, algorithms)?;
+        Ok(algorithms)
     }
 
     fn scope(&self) -> ClientScope {
@@ -283,9 +279,8 @@ async fn owner(context: &Context, handle: &str) -> Result<store::accounts::Accou
 
 async fn insert(
     context: &Context,
-    client: &clients::Client,
+    (client, keys): (&clients::Client, &ClientKeys),
     details: &Details,
-    keys: Option<ClientKeys>,
 ) -> Result<(), Error> {
     let mut entry = super::entry(
         context,
@@ -294,15 +289,12 @@ async fn insert(
         &client.row_id,
     );
     entry.account.clone_from(&client.owner);
-    let input = (client.clone(), details.clone(), keys, entry);
+    let input = (client.clone(), keys.clone(), details.clone(), entry);
     let inserted = context
         .db
-        .write(input, |tx, (client, details, keys, entry)| {
+        .write(input, |tx, (client, keys, details, entry)| {
             Box::pin(async move {
-                client_changes::insert(tx, client).await?;
-                if let Some(keys) = keys {
-                    client_documents::save_keys(tx, &client.row_id, keys).await?;
-                }
+                client_changes::insert_with_keys(tx, client, keys).await?;
                 if details.default_scope.is_some() || !details.post_logout_redirect_uris.is_empty()
                 {
                     client_details::save(tx, &client.row_id, details).await?;
@@ -338,7 +330,7 @@ fn warn(client: &clients::Client) {
     }
 }
 
-fn without_repeats<T: PartialEq>(values: Vec<T>) -> Vec<T> {
+pub(super) fn without_repeats<T: PartialEq>(values: Vec<T>) -> Vec<T> {
     let mut kept = Vec::with_capacity(values.len());
     for value in values {
         if !kept.contains(&value) {

@@ -1,40 +1,40 @@
-//! Public keys of an application, with which it authenticates in place of a secret (`private_key_jwt`).
+//! Flags about the keys of an application, and checks of keys and algorithms.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{entry, find};
-use crate::cli::{Error, output};
+use crate::cli::Error;
+use crate::clients::fapi;
 use crate::context::Context;
+use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_metadata::{ClientKeys, check_keys};
-use crate::oauth::grant_type::ClientType;
 use crate::oauth::strict_json;
-use crate::store::audit::{self, Event};
-use crate::store::client_keys;
+use crate::store::clients::Client;
 
-/// The place of the keys.
-#[derive(Args, Debug)]
-pub(super) struct KeySource {
-    /// File with the public keys of the application, a JWK set: it then authenticates with `private_key_jwt` (RFC
-    /// 7523), and has no secret.
-    #[arg(long, value_name = "FILE")]
+/// The public keys of an application.
+#[derive(Args, Debug, Default)]
+pub(super) struct KeyFlags {
+    /// File with the public keys (JWK Set). A confidential application then authenticates with a key
+    /// (`private_key_jwt`) and has no secret.
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
     jwks: Option<PathBuf>,
-    /// URL of these keys, as in <https://app.example/keys>.
-    #[arg(long, value_name = "URL", conflicts_with = "jwks")]
+    /// HTTPS URL of the public keys, which the application publishes. As --jwks.
+    #[arg(long, value_name = "URL")]
     jwks_uri: Option<String>,
 }
 
-impl KeySource {
-    /// Reads and checks the keys; `None` if no place is given.
+impl KeyFlags {
+    /// Reads and checks the keys; `None` without a flag.
     pub(super) fn read(&self) -> Result<Option<ClientKeys>, Error> {
         let jwks = match &self.jwks {
-            Some(path) => {
-                let shown = path.display();
-                let text = std::fs::read(path)
-                    .map_err(|error| Error::Io(format!("--jwks: {shown} cannot be read"), error))?;
-                let parsed = strict_json::parse(&text);
-                Some(parsed.map_err(|why| Error::because(format!("--jwks: {shown}: {why}")))?)
+            Some(file) => {
+                let shown = file.display();
+                let unreadable =
+                    |error: std::io::Error| Error::because(format!("--jwks: {shown}: {error}"));
+                let text = std::fs::read(file).map_err(unreadable)?;
+                let jwks = strict_json::parse(&text);
+                Some(jwks.map_err(|why| Error::because(format!("--jwks: {shown} {why}")))?)
             }
             None => None,
         };
@@ -45,64 +45,37 @@ impl KeySource {
         if keys == ClientKeys::default() {
             return Ok(None);
         }
-        check_keys(&keys).map_err(|error| Error::because(error.description))?;
+        check_keys(&keys).map_err(|why| Error::because(why.description.into_owned()))?;
         Ok(Some(keys))
     }
 }
 
-/// Replace the public keys of a confidential application, or return to its secret.
-///
-/// The application's own access tokens (`client_credentials`) end.
-#[derive(Args, Debug)]
-#[command(after_help = "Example: storyden-auth client set-keys my-agent --jwks keys.json")]
-pub(super) struct SetKeys {
-    /// The client id.
-    client_id: String,
-    #[command(flatten)]
-    keys: KeySource,
-    /// Remove the keys; the application then authenticates with its secret. Without a secret, make one with
-    /// `client rotate-secret`.
-    #[arg(long, conflicts_with_all = ["jwks", "jwks_uri"])]
-    remove: bool,
+/// Requires that this server signs with each algorithm.
+pub(super) fn require_available(
+    context: &Context,
+    algorithms: ClientAlgorithms,
+) -> Result<(), Error> {
+    let available = &context.config.signing_algorithms.0;
+    let Some(missing) = algorithms.iter().find(|one| !available.contains(one)) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = available.iter().map(|one| one.name()).collect();
+    Err(Error::because(format!(
+        "this server does not sign with {}: OAUTH_SIGNING_ALGORITHMS has {}",
+        missing.name(),
+        names.join(", ")
+    )))
 }
 
-impl SetKeys {
-    /// Runs the command.
-    pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
-        let keys = match self.keys.read()? {
-            Some(keys) => keys,
-            None if self.remove => ClientKeys::default(),
-            None => {
-                return Err(Error::because("give --jwks, --jwks-uri or --remove"));
-            }
-        };
-        let client = find(context, &self.client_id).await?;
-        if client.kind == ClientType::Public {
-            return Err(Error::because(format!(
-                "{} is a public client and does not authenticate",
-                client.client_id
-            )));
-        }
-        let entry = entry(
-            context,
-            Event::ClientUpdated,
-            &client.client_id,
-            &client.row_id,
-        );
-        let input = (client.row_id, keys, entry);
-        let replaced = context.db.write(input, |tx, (id, keys, entry)| {
-            Box::pin(async move {
-                client_keys::replace(tx, id, keys, entry.at).await?;
-                audit::insert(tx, entry).await
-            })
-        });
-        replaced.await?;
-        let method = if self.remove {
-            "its secret"
-        } else {
-            "its keys"
-        };
-        output::note(&format!("{} authenticates with {method}", client.client_id));
-        Ok(())
+/// Refuses settings that contradict FAPI 2.0, if the application is held to it.
+pub(super) fn require_no_contradiction(
+    context: &Context,
+    client: &Client,
+    keys: &ClientKeys,
+) -> Result<(), Error> {
+    let found = fapi::contradictions(&context.config, client, keys);
+    if found.is_empty() {
+        return Ok(());
     }
+    Err(Error::because(found.join("; ")))
 }

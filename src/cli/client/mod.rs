@@ -2,27 +2,27 @@
 
 mod create;
 mod keys;
+mod shown;
+mod update;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use time::Duration;
 
 use super::{Error, arguments, open, output};
-use crate::clients::{builtin, secrets};
-use crate::clock::Timestamp;
+use crate::clients::{builtin, fapi, secrets};
 use crate::config::Config;
 use crate::context::Context;
 use crate::ids::ClientRowId;
-use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_deletion;
-use crate::store::client_details::{self, Details};
-use crate::store::clients::{self, policy_name};
+use crate::store::client_details;
+use crate::store::client_keys;
+use crate::store::clients;
 use crate::store::{self};
+use shown::Shown;
 
 /// The cost of an exemption from PKCE.
 pub(super) const PKCE_EXEMPTION: &str = "without PKCE, a code that is stolen from a redirect can be \
@@ -33,11 +33,11 @@ pub(super) const PKCE_EXEMPTION: &str = "without PKCE, a code that is stolen fro
 #[derive(Debug, Subcommand)]
 pub(super) enum Client {
     Create(Box<create::Create>),
+    Update(Box<update::Update>),
     List(List),
     Show(Show),
     Delete(Delete),
     RotateSecret(RotateSecret),
-    SetKeys(keys::SetKeys),
 }
 
 /// List every application.
@@ -95,149 +95,13 @@ impl Client {
         let context = open(config).await?;
         match self {
             Self::Create(create) => create.run(&context).await,
+            Self::Update(update) => update.run(&context).await,
             Self::List(list) => list.run(&context).await,
             Self::Show(show) => show.run(&context).await,
             Self::Delete(delete) => delete.run(&context).await,
             Self::RotateSecret(rotate) => rotate.run(&context).await,
-            Self::SetKeys(keys) => keys.run(&context).await,
         }?;
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// An application in the output.
-#[derive(Serialize)]
-pub(super) struct Shown {
-    client_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret: Option<String>,
-    id: ClientRowId,
-    name: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    scope_policy: &'static str,
-    allowed_scopes: Vec<String>,
-    allowed_grants: Vec<&'static str>,
-    redirect_uris: Vec<String>,
-    pkce_required: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    require_pushed_authorization_requests: Option<bool>,
-    dpop_bound_access_tokens: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    post_logout_redirect_uris: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id_token_signed_response_alg: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    access_token_signed_response_alg: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    userinfo_signed_response_alg: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token_endpoint_auth_method: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<String>,
-    created_at: Timestamp,
-}
-
-impl Shown {
-    /// Converts a client; `owner` is a handle.
-    fn new(client: clients::Client, owner: Option<String>) -> Self {
-        let algorithms = client.algorithms;
-        let name = |algorithm: Option<SigningAlgorithm>| algorithm.map(SigningAlgorithm::name);
-        Self {
-            client_id: client.client_id,
-            client_secret: None,
-            id: client.row_id,
-            name: client.name,
-            kind: client.kind.name(),
-            scope_policy: policy_name(client.scope.policy),
-            allowed_scopes: client
-                .scope
-                .allowed
-                .names()
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-            allowed_grants: client
-                .grants
-                .iter()
-                .map(|grant| grant.stored_name())
-                .collect(),
-            redirect_uris: client.redirect_uris,
-            pkce_required: client.pkce_required || client.kind == ClientType::Public,
-            require_pushed_authorization_requests: client.request_protection.pushed.then_some(true),
-            dpop_bound_access_tokens: client.dpop_bound,
-            post_logout_redirect_uris: Vec::new(),
-            id_token_signed_response_alg: name(algorithms.id_token),
-            access_token_signed_response_alg: name(algorithms.access_token),
-            userinfo_signed_response_alg: name(algorithms.userinfo),
-            token_endpoint_auth_method: client.auth_method.map(AuthMethod::name),
-            owner,
-            created_at: client.created_at,
-        }
-    }
-
-    /// Adds the metadata without a column in Storyden's table.
-    fn with_details(mut self, details: Details) -> Self {
-        self.post_logout_redirect_uris = details.post_logout_redirect_uris;
-        self
-    }
-
-    fn print(&self, json: bool) -> Result<(), Error> {
-        if json {
-            return output::print_json(self);
-        }
-        let text = |name: Option<&'static str>| name.unwrap_or_default().to_owned();
-        let mut facts = vec![("client_id", self.client_id.clone())];
-        if let Some(secret) = &self.client_secret {
-            facts.push(("client_secret", format!("{secret}   (shown this once)")));
-        }
-        facts.extend([
-            ("name", self.name.clone()),
-            ("type", self.kind.to_owned()),
-            ("scope policy", self.scope_policy.to_owned()),
-            ("scopes", self.allowed_scopes.join(" ")),
-            ("grants", self.allowed_grants.join(" ")),
-            ("redirect URIs", self.redirect_uris.join("\n")),
-            (
-                "PKCE",
-                if self.pkce_required {
-                    "required".to_owned()
-                } else {
-                    format!("not required: {PKCE_EXEMPTION}")
-                },
-            ),
-            (
-                "pushed requests",
-                self.require_pushed_authorization_requests
-                    .map_or("", |_| "required")
-                    .to_owned(),
-            ),
-            (
-                "DPoP",
-                if self.dpop_bound_access_tokens {
-                    "required".to_owned()
-                } else {
-                    "optional".to_owned()
-                },
-            ),
-            (
-                "after signing out",
-                self.post_logout_redirect_uris.join("\n"),
-            ),
-            (
-                "ID token algorithm",
-                text(self.id_token_signed_response_alg),
-            ),
-            (
-                "access token algorithm",
-                text(self.access_token_signed_response_alg),
-            ),
-            ("signed userinfo", text(self.userinfo_signed_response_alg)),
-            ("authentication", text(self.token_endpoint_auth_method)),
-            ("owner", self.owner.clone().unwrap_or_default()),
-            ("created", self.created_at.to_rfc3339()),
-        ]);
-        output::print(&output::facts(facts))
     }
 }
 
@@ -274,11 +138,18 @@ impl List {
 impl Show {
     async fn run(self, context: &Context) -> Result<(), Error> {
         let client = find(context, &self.client_id).await?;
-        let owner = clients::owner(&context.db, &client.row_id).await?;
-        let details = client_details::find(&context.db, &client.row_id).await?;
-        let shown = Shown::new(client, owner.map(|owner| owner.handle));
-        shown.with_details(details).print(self.json)
+        show(context, client).await?.print(self.json)
     }
+}
+
+/// Reads everything about an application that is shown.
+async fn show(context: &Context, client: clients::Client) -> Result<Shown, Error> {
+    let owner = clients::owner(&context.db, &client.row_id).await?;
+    let details = client_details::find(&context.db, &client.row_id).await?;
+    let keys = client_keys::find(&context.db, &client.row_id).await?;
+    let contradictions = fapi::contradictions(&context.config, &client, &keys);
+    let shown = Shown::new(client, owner.map(|owner| owner.handle));
+    Ok(shown.with_details(details).with_keys(keys, contradictions))
 }
 
 impl Delete {
@@ -325,6 +196,12 @@ impl RotateSecret {
             let id = client.client_id;
             return Err(Error::because(format!(
                 "{id} is a public client and has no secret"
+            )));
+        }
+        if !client.has_secret() {
+            let id = client.client_id;
+            return Err(Error::because(format!(
+                "{id} authenticates with its key and has no secret; `client update {id} --jwks FILE` replaces the key"
             )));
         }
         if self.overlap.is_none() {

@@ -1,23 +1,30 @@
 //! The difference between an application of a file and its row.
 
+use super::client_difference::{changes, differences};
 use super::file::{DeclaredClient, Kind, SecretSource};
-use super::steps::{Change, ChangedClient, NewClient, Step, difference};
+use super::steps::{Change, ChangedClient, NewClient, Step};
 use crate::cli::{Error, account, arguments};
+use crate::clients::fapi;
 use crate::compat::Policies;
 use crate::context::Context;
 use crate::ids::ClientRowId;
+use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
+use crate::oauth::client_metadata::{ClientKeys, check_keys};
 use crate::oauth::client_rules::{ClientRuleError, Rules, Shape};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::PermissionSet;
 use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
-use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::client_changes::Changes;
 use crate::store::client_details::{self, Details};
+use crate::store::client_keys;
 use crate::store::clients::{self, Client};
 use crate::store::resources::StoredResource;
+
+/// An application of the file as rows: the client, its keys, and its details.
+type Wanted = (Client, ClientKeys, Details);
 
 /// Compares an application with its row. `stored` has the resources after the change.
 pub(super) async fn change(
@@ -26,6 +33,10 @@ pub(super) async fn change(
     stored: &[StoredResource],
 ) -> Result<Option<Change>, Error> {
     let wanted = wanted(context, declared, stored).await?;
+    let contradictions = fapi::contradictions(&context.config, &wanted.0, &wanted.1);
+    if !contradictions.is_empty() {
+        return Err(Error::because(contradictions.join("; ")));
+    }
     match clients::find(&context.db, &declared.id).await? {
         Some(before) => changed(context, declared, (before, wanted)).await,
         None => created(declared, wanted).map(Some),
@@ -37,7 +48,7 @@ async fn wanted(
     context: &Context,
     declared: &DeclaredClient,
     stored: &[StoredResource],
-) -> Result<(Client, Details), Error> {
+) -> Result<Wanted, Error> {
     let because = |text: String| Error::because(text);
     let owner = match &declared.owner {
         Some(handle) => Some(account::find(context, handle).await?.id),
@@ -48,17 +59,25 @@ async fn wanted(
         Kind::Confidential => ClientType::Confidential,
     };
     let (grants, redirect_uris) = flow(context, declared, kind)?;
+    let keys = keys(declared)?;
+    let uses_key = kind == ClientType::Confidential && keys != ClientKeys::default();
+    if uses_key && declared.secret.is_some() {
+        return Err(because(
+            "a client with jwks or jwks_uri has no secret".to_owned(),
+        ));
+    }
     let now = context.clock.now();
     let client = Client {
         row_id: ClientRowId::generate(now),
         client_id: arguments::client_id(&declared.id).map_err(because)?,
         secret_hash: None,
         old_secret: None,
-        auth_method: None,
+        auth_method: uses_key.then_some(AuthMethod::PrivateKeyJwt),
         name: arguments::name(&declared.name).map_err(because)?,
         kind,
         pkce_required: !declared.without_pkce,
         dpop_bound: declared.dpop,
+        fapi: declared.fapi,
         request_protection: RequestProtection {
             pushed: declared.require_pushed_requests,
             ..RequestProtection::NONE
@@ -78,7 +97,17 @@ async fn wanted(
         post_logout_redirect_uris: uris.collect::<Result<_, _>>().map_err(because)?,
         ..Details::default()
     };
-    Ok((client, details))
+    Ok((client.with_fapi(), keys, details))
+}
+
+/// Reads the keys.
+fn keys(declared: &DeclaredClient) -> Result<ClientKeys, Error> {
+    let keys = ClientKeys {
+        jwks: declared.jwks.clone(),
+        jwks_uri: declared.jwks_uri.clone(),
+    };
+    check_keys(&keys).map_err(|error| Error::because(error.description.into_owned()))?;
+    Ok(keys)
 }
 
 /// Checks the chosen algorithms.
@@ -170,16 +199,13 @@ fn scope(declared: &DeclaredClient, stored: &[StoredResource]) -> Result<ClientS
     })
 }
 
-fn created(
-    declared: &DeclaredClient,
-    (client, details): (Client, Details),
-) -> Result<Change, Error> {
+fn created(declared: &DeclaredClient, (client, keys, details): Wanted) -> Result<Change, Error> {
     let secret = declared
         .secret
         .as_ref()
         .map(SecretSource::read)
         .transpose()?;
-    let has_secret = client.kind == ClientType::Confidential;
+    let has_secret = client.has_secret();
     let none = Client {
         name: String::new(),
         scope: ClientScope {
@@ -191,6 +217,7 @@ fn created(
         grants: Vec::new(),
         pkce_required: true,
         dpop_bound: false,
+        fapi: false,
         request_protection: RequestProtection::NONE,
         algorithms: ClientAlgorithms::default(),
         ..client.clone()
@@ -203,8 +230,8 @@ fn created(
             .map(|owner| format!("owner: {owner}")),
     );
     lines.extend(differences(
-        (&none, &Details::default()),
-        (&client, &details),
+        (&none, &ClientKeys::default(), &Details::default()),
+        (&client, &keys, &details),
     ));
     if has_secret {
         let source = if secret.is_some() { "set" } else { "generated" };
@@ -212,6 +239,7 @@ fn created(
     }
     let new = NewClient {
         client,
+        keys,
         details,
         secret,
         has_secret,
@@ -228,11 +256,20 @@ fn created(
 async fn changed(
     context: &Context,
     declared: &DeclaredClient,
-    (before, (after, new_details)): (Client, (Client, Details)),
+    (before, (after, new_keys, new_details)): (Client, Wanted),
 ) -> Result<Option<Change>, Error> {
+    let old_keys = client_keys::find(&context.db, &before.row_id).await?;
     let old_details = client_details::find(&context.db, &before.row_id).await?;
     refuse_fixed(&before, &after, &old_details)?;
-    let mut lines = differences((&before, &old_details), (&after, &new_details));
+    let uses_key = before.auth_method == Some(AuthMethod::PrivateKeyJwt);
+    if uses_key && new_keys == ClientKeys::default() {
+        let text = "the client authenticates with its key (private_key_jwt): give jwks or jwks_uri";
+        return Err(Error::because(text));
+    }
+    let mut lines = differences(
+        (&before, &old_keys, &old_details),
+        (&after, &new_keys, &new_details),
+    );
     let mut secret = None;
     if let Some(source) = &declared.secret {
         let given = source.read()?;
@@ -255,7 +292,13 @@ async fn changed(
     let has_other_details =
         details.post_logout_redirect_uris != old_details.post_logout_redirect_uris;
     let step = ChangedClient {
-        changes: changes(&before, &after),
+        changes: Changes {
+            auth_method: after
+                .auth_method
+                .filter(|_| after.auth_method != before.auth_method),
+            keys: (old_keys != new_keys).then_some(new_keys),
+            ..changes(&before, &after)
+        },
         details: has_other_details.then_some(details),
         secret,
         before,
@@ -281,116 +324,4 @@ fn refuse_fixed(before: &Client, after: &Client, details: &Details) -> Result<()
         return Ok(());
     };
     Err(Error::because(why))
-}
-
-/// The changed properties.
-fn changes(before: &Client, after: &Client) -> Changes {
-    let same_scope = is_same_set(before.scope.allowed.names(), after.scope.allowed.names());
-    let same_grants = is_same_set(grant_names(before), grant_names(after));
-    let pushed = after.request_protection.pushed;
-    let protection = RequestProtection {
-        pushed,
-        ..before.request_protection
-    };
-    Changes {
-        name: (before.name != after.name).then(|| after.name.clone()),
-        redirect_uris: (before.redirect_uris != after.redirect_uris)
-            .then(|| after.redirect_uris.clone()),
-        allowed_scopes: (!same_scope).then(|| after.scope.allowed.clone()),
-        allowed_grants: (!same_grants).then(|| after.grants.clone()),
-        scope_policy: (before.scope.policy != after.scope.policy).then_some(after.scope.policy),
-        secret_hash: None,
-        pkce_required: (before.pkce_required != after.pkce_required).then_some(after.pkce_required),
-        dpop_bound: (before.dpop_bound != after.dpop_bound).then_some(after.dpop_bound),
-        request_protection: (protection != before.request_protection).then_some(protection),
-        algorithms: (before.algorithms != after.algorithms).then_some(after.algorithms),
-    }
-}
-
-fn grant_names(client: &Client) -> Vec<&str> {
-    let grants = client.grants.iter();
-    grants.map(|grant| grant.stored_name()).collect()
-}
-
-fn is_same_set(mut one: Vec<&str>, mut other: Vec<&str>) -> bool {
-    one.sort_unstable();
-    other.sort_unstable();
-    one == other
-}
-
-/// The differences, a line each.
-fn differences(
-    (before, old_details): (&Client, &Details),
-    (after, new_details): (&Client, &Details),
-) -> Vec<String> {
-    let changes = changes(before, after);
-    let mut lines = Vec::new();
-    let mut line = |noun, before: &str, after: &str| lines.push(difference(noun, before, after));
-    if changes.name.is_some() {
-        line("name", &before.name, &after.name);
-    }
-    if changes.allowed_grants.is_some() {
-        line(
-            "grants",
-            &grant_names(before).join(" "),
-            &grant_names(after).join(" "),
-        );
-    }
-    if changes.allowed_scopes.is_some() {
-        let names = |client: &Client| client.scope.allowed.to_string();
-        line("scopes", &names(before), &names(after));
-    }
-    if changes.scope_policy.is_some() {
-        let inherit = |client: &Client| (client.scope.policy == ScopePolicy::Inherit).to_string();
-        line("inherit", &inherit(before), &inherit(after));
-    }
-    if changes.redirect_uris.is_some() {
-        line(
-            "redirect_uris",
-            &before.redirect_uris.join(" "),
-            &after.redirect_uris.join(" "),
-        );
-    }
-    if changes.pkce_required.is_some() {
-        let exempt = |client: &Client| (!client.pkce_required).to_string();
-        line("without_pkce", &exempt(before), &exempt(after));
-    }
-    if changes.dpop_bound.is_some() {
-        let bound = |client: &Client| client.dpop_bound.to_string();
-        line("dpop", &bound(before), &bound(after));
-    }
-    if changes.request_protection.is_some() {
-        let pushed = |client: &Client| client.request_protection.pushed.to_string();
-        line("require_pushed_requests", &pushed(before), &pushed(after));
-    }
-    for (noun, old, new) in [
-        (
-            "id_token_alg",
-            before.algorithms.id_token,
-            after.algorithms.id_token,
-        ),
-        (
-            "access_token_alg",
-            before.algorithms.access_token,
-            after.algorithms.access_token,
-        ),
-        (
-            "userinfo_alg",
-            before.algorithms.userinfo,
-            after.algorithms.userinfo,
-        ),
-    ] {
-        let name = |chosen: Option<SigningAlgorithm>| chosen.map_or("", SigningAlgorithm::name);
-        if old != new {
-            line(noun, name(old), name(new));
-        }
-    }
-    let (old, new) = (
-        &old_details.post_logout_redirect_uris,
-        &new_details.post_logout_redirect_uris,
-    );
-    if old != new {
-        line("post_logout_redirect_uris", &old.join(" "), &new.join(" "));
-    }
-    lines
 }

@@ -12,6 +12,7 @@ use crate::oauth::grant_type::ClientType;
 use crate::oauth::permission::Permission;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::client_details::{self, Details};
+use crate::store::client_keys;
 use crate::store::clients::{self, Client, Owner};
 use crate::store::issuers::{self, Issuer};
 use crate::store::resources as rows;
@@ -43,7 +44,10 @@ pub(super) async fn collect(context: &Context) -> Result<Declared, Error> {
         }
         let details = client_details::find(&context.db, &client.row_id).await?;
         if !details.registered {
-            declared.clients.push(of_client(client, details, &owners));
+            let keys = client_keys::find(&context.db, &client.row_id).await?;
+            let mut client = of_client(client, details, &owners);
+            (client.jwks, client.jwks_uri) = (keys.jwks, keys.jwks_uri);
+            declared.clients.push(client);
         }
     }
     Ok(declared)
@@ -107,8 +111,12 @@ fn of_client(client: Client, details: Details, owners: &[Owner]) -> DeclaredClie
         id_token_alg: algorithm(client.algorithms.id_token),
         access_token_alg: algorithm(client.algorithms.access_token),
         userinfo_alg: algorithm(client.algorithms.userinfo),
-        require_pushed_requests: client.request_protection.pushed,
-        dpop: client.dpop_bound,
+        // FAPI 2.0 implies both
+        require_pushed_requests: client.request_protection.pushed && !client.fapi,
+        dpop: client.dpop_bound && !client.fapi,
+        fapi: client.fapi,
+        jwks: None,
+        jwks_uri: None,
         without_pkce: client.kind == ClientType::Confidential && !client.pkce_required,
         secret: None,
         id: client.client_id,

@@ -119,6 +119,12 @@ pub(super) struct DeclaredClient {
     /// True if token requests need a DPoP proof.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) dpop: bool,
+    /// True if the client is held to the FAPI 2.0 Security Profile.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) fapi: bool,
+    /// URL of the public keys, for `private_key_jwt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) jwks_uri: Option<String>,
     /// True if the client is exempt from PKCE.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) without_pkce: bool,
@@ -127,6 +133,9 @@ pub(super) struct DeclaredClient {
     pub(super) require_pushed_requests: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) secret: Option<SecretSource>,
+    /// The public keys (JWK Set), for `private_key_jwt`. Last, because TOML writes tables after other values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) jwks: Option<serde_json::Value>,
 }
 
 /// The client types of RFC 6749 §2.1.

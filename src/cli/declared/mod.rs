@@ -2,6 +2,7 @@
 //!
 //! Entries that the file lacks are left alone, so that members and commands may create further ones.
 
+mod client_difference;
 mod clients;
 mod export;
 mod file;

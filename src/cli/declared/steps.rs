@@ -4,6 +4,7 @@ use crate::cli::Error;
 use crate::clients::secrets;
 use crate::clock::Timestamp;
 use crate::context::Context;
+use crate::oauth::client_metadata::ClientKeys;
 use crate::secret::Secret;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_changes::{self, Changes};
@@ -50,6 +51,7 @@ pub(super) enum Step {
 #[derive(Clone)]
 pub(super) struct NewClient {
     pub(super) client: Client,
+    pub(super) keys: ClientKeys,
     pub(super) details: Details,
     /// The secret of the file; generated if absent and the client is confidential.
     pub(super) secret: Option<Secret>,
@@ -187,7 +189,7 @@ fn entry(event: Event, client: &Client, now: Timestamp) -> Entry {
 
 impl NewClient {
     async fn commit(&self, tx: &mut Tx, now: Timestamp) -> store::Result<()> {
-        client_changes::insert(tx, &self.client).await?;
+        client_changes::insert_with_keys(tx, &self.client, &self.keys).await?;
         client_details::save(tx, &self.client.row_id, &self.details).await?;
         audit::insert(tx, &entry(Event::ClientCreated, &self.client, now)).await
     }

@@ -203,6 +203,7 @@ fn public(now: Timestamp) -> Client {
         pkce_required: true,
         request_protection: RequestProtection::NONE,
         dpop_bound: false,
+        fapi: false,
         algorithms: ClientAlgorithms::default(),
         scope: scope(),
         redirect_uris: vec![

@@ -4,6 +4,7 @@ mod addresses;
 mod agents;
 mod beside;
 mod database;
+mod fapi;
 mod files;
 mod folder;
 mod issuer;

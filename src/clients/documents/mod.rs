@@ -227,7 +227,7 @@ fn client_of(
     now: Timestamp,
 ) -> Client {
     let before = before.map(|before| &before.client);
-    Client {
+    let client = Client {
         row_id: before.map_or_else(|| ClientRowId::generate(now), |one| one.row_id.clone()),
         client_id: client_id.to_owned(),
         secret_hash: None,
@@ -243,6 +243,7 @@ fn client_of(
         pkce_required: before.is_none_or(|one| one.pkce_required),
         request_protection: document.requests.protection(),
         dpop_bound: document.dpop_bound,
+        fapi: document.fapi,
         algorithms: document.algorithms,
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
@@ -255,7 +256,8 @@ fn client_of(
         owner: None,
         created_at: before.map_or(now, |one| one.created_at),
         updated_at: now,
-    }
+    };
+    client.with_fapi()
 }
 
 /// True if the client's name, type, redirect URIs or keys of client authentication changed: the members who

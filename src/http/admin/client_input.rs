@@ -1,21 +1,20 @@
 //! Validation of clients that administrators create and change: values that would break the client or
 //! harm members are rejected.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clients::builtin;
 use crate::compat::ClientInput;
-use crate::context::Context;
+use crate::http::client_members::{ProtectionProps, given};
 use crate::http::error::{ApiError, Kind};
 use crate::ids::AccountId;
-use crate::oauth::client_algorithms::ClientAlgorithms;
+use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_scope::ScopePolicy;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::private_use_scheme::PrivateUseSchemes;
 use crate::oauth::redirect_uri::RedirectUriError;
 use crate::oauth::scope::{Scope, ScopeName};
-use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::passwords;
 use crate::secret::Secret;
 
@@ -39,21 +38,8 @@ pub struct CreateClient {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) client_secret_hash: Option<Secret>,
-    /// True if token requests need a DPoP proof (RFC 9449 §5.2); false if absent.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<bool>)]
-    pub(super) dpop_bound_access_tokens: Option<Value>,
     #[serde(flatten)]
-    pub(super) algorithms: AlgorithmProps,
-    /// The public keys with which the client authenticates (`private_key_jwt`), as a JWK set, in place of a secret;
-    /// `null` removes the keys.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Object>)]
-    pub(super) jwks: Option<Value>,
-    /// The https URL of these keys; `null` removes the URL.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub(super) jwks_uri: Option<Value>,
+    pub(super) protection: ProtectionProps,
     /// Name shown on the consent page.
     pub(super) name: String,
     /// False exempts a confidential client from PKCE; true if absent.
@@ -62,14 +48,15 @@ pub struct CreateClient {
     pub(super) pkce_required: Option<Value>,
     /// Redirect URIs.
     pub(super) redirect_uris: Vec<String>,
-    /// True if every authorization request of the client must be pushed (RFC 9126 §6).
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<bool>)]
-    pub(super) require_pushed_authorization_requests: Option<Value>,
     /// `explicit`, or `inherit` for a client that gets the permissions of the approving account.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) scope_policy: Option<PolicyName>,
+    /// Authentication method. If absent, `private_key_jwt` for a confidential client with keys, and every method of the
+    /// type for other clients. With another method, keys are for signed requests.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) token_endpoint_auth_method: Option<Value>,
     /// `public` or `confidential`.
     #[serde(rename = "type")]
     #[schema(value_type = String)]
@@ -90,21 +77,8 @@ pub struct UpdateClient {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) client_secret_hash: Option<Secret>,
-    /// True if token requests need a DPoP proof (RFC 9449 §5.2).
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<bool>)]
-    pub(super) dpop_bound_access_tokens: Option<Value>,
     #[serde(flatten)]
-    pub(super) algorithms: AlgorithmProps,
-    /// The public keys with which the client authenticates (`private_key_jwt`), as a JWK set, in place of a secret;
-    /// `null` removes the keys.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Object>)]
-    pub(super) jwks: Option<Value>,
-    /// The https URL of these keys; `null` removes the URL.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub(super) jwks_uri: Option<Value>,
+    pub(super) protection: ProtectionProps,
     /// Name shown on the consent page.
     #[serde(default, deserialize_with = "given")]
     pub(super) name: Option<String>,
@@ -115,87 +89,10 @@ pub struct UpdateClient {
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
-    /// True if every authorization request of the client must be pushed (RFC 9126 §6).
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<bool>)]
-    pub(super) require_pushed_authorization_requests: Option<Value>,
     /// `explicit` or `inherit`.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) scope_policy: Option<PolicyName>,
-}
-
-/// The signature algorithms of a client; `null` or an empty text is no choice.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[schema(as = OAuthClientAlgorithmProps)]
-#[expect(clippy::struct_field_names, reason = "names of the protocol")]
-pub(super) struct AlgorithmProps {
-    /// Algorithm of access tokens, from `id_token_signing_alg_values_supported`.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    access_token_signed_response_alg: Option<Value>,
-    /// Algorithm of ID tokens, from `id_token_signing_alg_values_supported`.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    id_token_signed_response_alg: Option<Value>,
-    /// Algorithm of signed userinfo responses; without a choice the responses are plain JSON.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    userinfo_signed_response_alg: Option<Value>,
-}
-
-/// Reads the algorithms of a client, which now has the algorithms `before`; `None` if no member is given.
-/// With [`ClientInput::AsSent`] the members are unknown, and ignored.
-pub(super) fn algorithms(
-    context: &Context,
-    before: ClientAlgorithms,
-    given: &AlgorithmProps,
-) -> Result<Option<ClientAlgorithms>, ApiError> {
-    let AlgorithmProps {
-        access_token_signed_response_alg: access_token,
-        id_token_signed_response_alg: id_token,
-        userinfo_signed_response_alg: userinfo,
-    } = given;
-    let is_ignored = context.config.policies.admin.client_input == ClientInput::AsSent;
-    if is_ignored
-        || [access_token, id_token, userinfo]
-            .iter()
-            .all(|one| one.is_none())
-    {
-        return Ok(None);
-    }
-    let available = &context.config.signing_algorithms.0;
-    let read = |member: &str, before, given: &Option<Value>| match given {
-        None => Ok(before),
-        Some(given) => algorithm(available, member, given),
-    };
-    Ok(Some(ClientAlgorithms {
-        id_token: read("id_token_signed_response_alg", before.id_token, id_token)?,
-        access_token: read(
-            "access_token_signed_response_alg",
-            before.access_token,
-            access_token,
-        )?,
-        userinfo: read("userinfo_signed_response_alg", before.userinfo, userinfo)?,
-    }))
-}
-
-fn algorithm(
-    available: &[SigningAlgorithm],
-    member: &str,
-    given: &Value,
-) -> Result<Option<SigningAlgorithm>, ApiError> {
-    let name = match given {
-        Value::Null => return Ok(None),
-        Value::String(name) if name.is_empty() => return Ok(None),
-        Value::String(name) => SigningAlgorithm::from_name(name),
-        _ => None,
-    };
-    let known = name.filter(|known| available.contains(known));
-    known.map(Some).ok_or_else(|| {
-        let names: Vec<&str> = available.iter().map(|one| one.name()).collect();
-        ApiError::invalid(format!("{member} must be one of: {}", names.join(", ")))
-    })
 }
 
 /// The name of a client type.
@@ -230,11 +127,6 @@ impl TryFrom<String> for PolicyName {
             _ => Err("a scope policy is explicit or inherit"),
         }
     }
-}
-
-/// Deserializes an optional member that must not be `null` (storyden-contract.md#order-of-validation).
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(member).map(Some)
 }
 
 /// Parses a display name.
@@ -379,20 +271,27 @@ pub(super) fn pkce_required(
     Err(ApiError::invalid(detail))
 }
 
-/// Reads `dpop_bound_access_tokens`: `None` if absent. With [`ClientInput::AsSent`] the member is unknown, and
+/// Reads `token_endpoint_auth_method`: `None` if absent. With [`ClientInput::AsSent`] the member is unknown, and
 /// ignored.
-pub(super) fn dpop_bound(
+pub(super) fn auth_method(
     input: ClientInput,
+    kind: ClientType,
     given: Option<&Value>,
-) -> Result<Option<bool>, ApiError> {
-    match given {
-        None => Ok(None),
-        _ if input == ClientInput::AsSent => Ok(None),
-        Some(Value::Bool(bound)) => Ok(Some(*bound)),
-        Some(_) => Err(ApiError::invalid(
-            "dpop_bound_access_tokens must be true or false",
-        )),
+) -> Result<Option<AuthMethod>, ApiError> {
+    let Some(given) = given.filter(|_| input == ClientInput::Checked) else {
+        return Ok(None);
+    };
+    let method = given.as_str().and_then(AuthMethod::from_name);
+    if let Some(method) = method.filter(|method| method.fits(kind)) {
+        return Ok(Some(method));
     }
+    let fitting = AuthMethod::ALL.iter().filter(|method| method.fits(kind));
+    let names: Vec<&str> = fitting.map(|method| method.name()).collect();
+    Err(ApiError::invalid(format!(
+        "token_endpoint_auth_method of a {} client must be one of: {}",
+        kind.name(),
+        names.join(", ")
+    )))
 }
 
 /// Checks an imported hash of a client secret.

@@ -12,13 +12,12 @@ use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
 use crate::compat::ClientInput;
 use crate::context::{Context, SharedContext};
-use crate::http::client_members::{pushing_required, read_keys};
+use crate::http::client_members::{require_consistent_changes, with_protection};
 use crate::http::error::responses::{BodyErrors, Conflict, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::{Actor, Administrator};
 use crate::ids::{AccountId, ClientRowId};
-use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_metadata::ClientKeys;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
@@ -31,7 +30,6 @@ use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_changes::{self, Changes};
 use crate::store::client_deletion;
-use crate::store::client_documents;
 use crate::store::client_keys;
 use crate::store::client_list::{self, Filter};
 use crate::store::clients::{self, Client};
@@ -118,24 +116,14 @@ pub async fn create(
     Administrator(actor): Administrator,
     JsonBody(new): JsonBody<CreateClient>,
 ) -> Result<Json<CreatedClient>, ApiError> {
-    let keys = read_keys(
-        &context,
-        new.kind.0,
-        new.jwks.as_ref(),
-        new.jwks_uri.as_ref(),
-    )?
-    .unwrap_or_default();
-    let (client, secret) = checked(&context, new, &keys).await?;
+    let (client, keys, secret) = checked(&context, new).await?;
     resources::check_scopes(&context, &client.scope.allowed, &Scope::default(), None).await?;
     let entry = client_entry(&context, Event::ClientCreated, &actor, &client);
     let inserted = context.db.write(
-        (client.clone(), keys, entry),
+        (client.clone(), keys.clone(), entry),
         |tx, (client, keys, entry)| {
             Box::pin(async move {
-                client_changes::insert(tx, client).await?;
-                if client.auth_method == Some(AuthMethod::PrivateKeyJwt) {
-                    client_documents::save_keys(tx, &client.row_id, keys).await?;
-                }
+                client_changes::insert_with_keys(tx, client, keys).await?;
                 audit::insert(tx, entry).await
             })
         },
@@ -149,7 +137,7 @@ pub async fn create(
         error => error.into(),
     })?;
     let is_ownerless = client.owner.is_none();
-    let mut client = shown(&context, client);
+    let mut client = ClientResource::shown_with_keys(client, keys, &context.config);
     if is_ownerless {
         client.account_id = Some(AccountId::new(NO_ACCOUNT));
     }
@@ -163,35 +151,28 @@ pub async fn create(
 async fn checked(
     context: &Context,
     new: CreateClient,
-    keys: &ClientKeys,
-) -> Result<(Client, Option<Secret>), ApiError> {
+) -> Result<(Client, ClientKeys, Option<Secret>), ApiError> {
     let (input, now) = (
         context.config.policies.admin.client_input,
         context.clock.now(),
     );
     let kind = new.kind.0;
-    let has_keys = *keys != ClientKeys::default();
     let schemes = context.config.private_use_schemes();
     let pkce_required = client_input::pkce_required(input, kind, new.pkce_required.as_ref())?;
-    let dpop_bound = client_input::dpop_bound(input, new.dpop_bound_access_tokens.as_ref())?;
-    let no_choice = ClientAlgorithms::default();
-    let algorithms = client_input::algorithms(context, no_choice, &new.algorithms)?;
-    let mut client = Client {
+    let method = new.token_endpoint_auth_method.as_ref();
+    let client = Client {
         row_id: ClientRowId::generate(now),
         client_id: client_input::client_id(input, new.client_id)?,
         secret_hash: None,
         old_secret: None,
-        auth_method: has_keys.then_some(AuthMethod::PrivateKeyJwt),
+        auth_method: client_input::auth_method(input, kind, method)?,
         name: client_input::name(&new.name)?,
         kind,
         pkce_required: pkce_required.unwrap_or(true),
-        request_protection: RequestProtection {
-            pushed: pushing_required(context, new.require_pushed_authorization_requests.as_ref())?
-                .unwrap_or_default(),
-            ..RequestProtection::NONE
-        },
-        dpop_bound: dpop_bound.unwrap_or(false),
-        algorithms: algorithms.unwrap_or_default(),
+        request_protection: RequestProtection::NONE,
+        dpop_bound: false,
+        fapi: false,
+        algorithms: ClientAlgorithms::default(),
         scope: ClientScope {
             policy: new
                 .scope_policy
@@ -206,6 +187,7 @@ async fn checked(
         created_at: now,
         updated_at: now,
     };
+    let (mut client, keys) = with_protection(context, client, &new.protection)?;
     let has_redirect_uris = !client.redirect_uris.is_empty();
     client_input::check_grants(input, kind, &client.grants, has_redirect_uris)?;
     let mut secret = None;
@@ -214,13 +196,13 @@ async fn checked(
             client.secret_hash = Some(client_input::secret_hash(hash)?);
         }
         (_, Some(_)) => return Err(no_secret()),
-        (ClientType::Confidential, None) if input == ClientInput::Checked && !has_keys => {
+        (_, None) if input == ClientInput::Checked && client.has_secret() => {
             let (made, hash) = secrets::generate(context).await?;
             (secret, client.secret_hash) = (Some(made), Some(hash));
         }
         (_, None) => {}
     }
-    Ok((client, secret))
+    Ok((client, keys, secret))
 }
 
 fn may_have_secret(context: &Context, kind: ClientType) -> bool {
@@ -251,7 +233,9 @@ pub async fn get(
     PathId(id): PathId,
 ) -> Result<Json<ClientResource>, ApiError> {
     let client = find(&context, &ClientRowId::new(id)).await?;
-    Ok(Json(shown(&context, client)))
+    let keys = client_keys::find(&context.db, &client.row_id).await?;
+    let shown = ClientResource::shown_with_keys(client, keys, &context.config);
+    Ok(Json(shown))
 }
 
 /// `PATCH /api/admin/oauth/clients/{oauth_client_id}`.
@@ -278,13 +262,8 @@ pub async fn update(
 ) -> Result<Json<ClientResource>, ApiError> {
     let id = ClientRowId::new(id);
     let client = find(&context, &id).await?;
-    let keys = read_keys(
-        &context,
-        client.kind,
-        sent.jwks.as_ref(),
-        sent.jwks_uri.as_ref(),
-    )?;
-    let changes = changes(&context, &client, sent)?;
+    let keys = client_keys::find(&context.db, &id).await?;
+    let changes = changes(&context, &client, keys, sent)?;
     if let Some(scope) = &changes.allowed_scopes {
         resources::check_scopes(&context, scope, &client.scope.allowed, None).await?;
     }
@@ -293,33 +272,35 @@ pub async fn update(
     if changes.secret_hash.is_some() {
         entries.push(entry(Event::ClientSecretRotated));
     }
-    let input = (id.clone(), (changes, keys), entries, context.clock.now());
-    let updated = context
-        .db
-        .write(input, |tx, (id, (changes, keys), entries, now)| {
-            Box::pin(async move {
-                let there = client_changes::update(tx, id, changes, *now).await?;
-                if let Some(keys) = keys.as_ref().filter(|_| there) {
-                    client_keys::replace(tx, id, keys, *now).await?;
-                }
-                for entry in entries.iter().filter(|_| there) {
-                    audit::insert(tx, entry).await?;
-                }
-                Ok(())
-            })
-        });
+    let input = (id.clone(), changes, entries, context.clock.now());
+    let updated = context.db.write(input, |tx, (id, changes, entries, now)| {
+        Box::pin(async move {
+            let there = client_changes::update(tx, id, changes, *now).await?;
+            for entry in entries.iter().filter(|_| there) {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(())
+        })
+    });
     updated.await?;
     let client = find(&context, &id).await?;
-    Ok(Json(shown(&context, client)))
+    let keys = client_keys::find(&context.db, &id).await?;
+    let shown = ClientResource::shown_with_keys(client, keys, &context.config);
+    Ok(Json(shown))
 }
 
 /// Validates only the changed members, so that a row written by Storyden can be renamed even if other
 /// columns are invalid here.
-fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Changes, ApiError> {
+fn changes(
+    context: &Context,
+    client: &Client,
+    keys: ClientKeys,
+    sent: UpdateClient,
+) -> Result<Changes, ApiError> {
     let input = context.config.policies.admin.client_input;
     let schemes = context.config.private_use_schemes();
     let pkce = sent.pkce_required.as_ref();
-    let pushing = sent.require_pushed_authorization_requests.as_ref();
+    let protection = sent.protection.changes(context, client, &keys)?;
     let changes = Changes {
         name: sent.name.as_deref().map(client_input::name).transpose()?,
         redirect_uris: match sent.redirect_uris {
@@ -346,13 +327,9 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
             None => None,
         },
         pkce_required: client_input::pkce_required(input, client.kind, pkce)?,
-        request_protection: pushing_required(context, pushing)?.map(|pushed| RequestProtection {
-            pushed,
-            ..client.request_protection
-        }),
-        dpop_bound: client_input::dpop_bound(input, sent.dpop_bound_access_tokens.as_ref())?,
-        algorithms: client_input::algorithms(context, client.algorithms, &sent.algorithms)?,
+        ..protection
     };
+    require_consistent_changes(context, client, keys, &changes)?;
     if changes.allowed_grants.is_some() || changes.redirect_uris.is_some() {
         let grants = changes.allowed_grants.as_ref().unwrap_or(&client.grants);
         let uris = changes

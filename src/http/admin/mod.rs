@@ -1,6 +1,6 @@
 //! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device
-//! authorizations and refresh tokens of all accounts, resources, trusted issuers, revocation, signing keys, and the audit trail.
-//! Requires ADMINISTRATOR, with any credential.
+//! authorizations and refresh tokens of all accounts, resources, trusted issuers, revocation, signing keys, and the audit
+//! trail. Requires ADMINISTRATOR, with any credential.
 
 pub mod access_keys;
 pub mod audit;

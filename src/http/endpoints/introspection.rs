@@ -24,7 +24,7 @@ use crate::oauth::permission::Permission;
 use crate::oauth::scope::Scope;
 use crate::oauth::token_exchange::Actor;
 use crate::oauth::{ErrorCode, OAuthError};
-use crate::resources;
+use crate::resources::{self, Granted};
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
 use crate::store::refresh_tokens::{self, RefreshToken};
@@ -241,7 +241,12 @@ async fn of_refresh_token(
     let Some(client) = client else {
         return Ok(None);
     };
+    let granted = token.grant.as_ref().map(|grant| Granted {
+        resources: grant.resources.as_deref(),
+        at: grant.created_at,
+    });
     let scope = Scope::stored(&token.scope);
+    let scope = resources::still_granted(context, &scope, granted).await?;
     let held = resources::held(context, &token.account, &scope).await?;
     let scope = client.scope.still_granted(&scope, &held);
     Ok(Some(Active {
@@ -284,7 +289,9 @@ async fn of_access_token(
     };
     let scope = match &client {
         Some(client) => {
-            let scope = resources::still_of(context, &token.scope, &token.audience).await?;
+            let issued_at = token.issued_at;
+            let scope = resources::still_of(context, &token.scope, &token.audience, issued_at);
+            let scope = scope.await?;
             let held = resources::held(context, &account, &scope).await?;
             client.scope.still_granted(&scope, &held)
         }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
+use crate::clients::fapi;
 use crate::clients::registration::{self, ClientInformation, Registrant};
 use crate::context::{Context, SharedContext};
 use crate::http::authorization::{Authorization, authorization};
@@ -118,6 +119,9 @@ pub(super) async fn check(
         signing_algorithms: &context.config.signing_algorithms.0,
     };
     let mut metadata = asked.check(policy, bounds)?;
+    if let Some(why) = fapi::unsupported(&context.config).filter(|_| metadata.fapi) {
+        return Err(OAuthError::invalid_client_metadata(why));
+    }
     if !context.config.protects_requests() {
         metadata.leave_out_requests();
     }

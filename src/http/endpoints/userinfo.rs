@@ -230,7 +230,9 @@ fn has_form(method: &Method, headers: &HeaderMap) -> bool {
 async fn claims_of(
     context: &Context,
     token: VerifiedAccessToken,
-    TokenAccount { account, userinfo }: TokenAccount,
+    TokenAccount {
+        account, userinfo, ..
+    }: TokenAccount,
 ) -> Result<Response, OAuthError> {
     let policy = context.config.policies.tokens.claims;
     let terms = if policy == ClaimPolicy::Standard {

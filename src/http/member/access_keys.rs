@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::client_body::given;
 use super::{closed_session_error, entry, require_below_limit, require_open_session};
 use crate::accounts::access_keys::{generate, updated_at};
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
+use crate::http::client_members::given;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
 use crate::http::extract::{JsonBody, PathId};

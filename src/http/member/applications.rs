@@ -1,6 +1,8 @@
 //! `/api/auth/oauth/applications`: the applications that the account authorized, revocation of all grants to
 //! an application, and the end of a remembered approval.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,15 +10,18 @@ use serde::Serialize;
 
 use super::{RequestedPage, entry};
 use crate::clock::Timestamp;
-use crate::context::SharedContext;
+use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::PathId;
 use crate::http::guards::Person;
-use crate::ids::ClientRowId;
+use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::known_resources::KnownResources;
 use crate::oauth::scope::Scope;
+use crate::resources;
 use crate::store::applications::Counted;
 use crate::store::audit::{self, Event};
+use crate::store::consents::ListedConsent;
 use crate::store::paging::Pages;
 use crate::store::{self, applications, clients, consents, revocation};
 
@@ -38,6 +43,11 @@ pub struct Application {
     /// time.
     #[serde(skip_serializing_if = "Option::is_none")]
     remembered_until: Option<Timestamp>,
+    /// True if a remembered approval is outdated: the application or a resource changed or was removed since, so
+    /// that the application asks again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    remembered_outdated: bool,
     /// Union of the granted and the remembered scopes.
     #[schema(value_type = Vec<String>)]
     scopes: Scope,
@@ -79,23 +89,68 @@ pub async fn list(
     };
     let account = &person.session.account.id;
     let found = applications::list(&context.db, account, counted, page).await?;
-    let applications = found
-        .rows
-        .into_iter()
-        .map(|application| Application {
-            client_id: application.client_id,
-            client_name: application.name,
-            first_granted_at: application.first_granted_at,
-            id: application.row_id,
-            last_used_at: application.last_used_at,
-            remembered_until: application.remembered_until,
-            scopes: application.scope,
-        })
-        .collect();
+    let remembered = Remembered::of(&context, account, counted).await?;
+    let applications = found.rows.into_iter().map(|application| Application {
+        client_id: application.client_id,
+        client_name: application.name,
+        first_granted_at: application.first_granted_at,
+        last_used_at: application.last_used_at,
+        remembered_until: remembered.until(&application.row_id),
+        remembered_outdated: remembered.is_outdated(&application.row_id),
+        id: application.row_id,
+        scopes: application.scope,
+    });
     Ok(Json(ApplicationList {
-        applications,
+        applications: applications.collect(),
         pages: found.pages,
     }))
+}
+
+/// The remembered approvals of an account.
+struct Remembered<'a> {
+    known: Cow<'a, KnownResources>,
+    consents: Vec<ListedConsent>,
+}
+
+impl<'a> Remembered<'a> {
+    async fn of(
+        context: &'a Context,
+        account: &AccountId,
+        counted: Counted,
+    ) -> Result<Self, store::Error> {
+        let consents = if counted.consents {
+            consents::list(&context.db, account, counted.now).await?
+        } else {
+            Vec::new()
+        };
+        let resources = consents.iter().flat_map(|consent| &consent.resources);
+        let resources: Vec<String> = resources.flatten().cloned().collect();
+        Ok(Self {
+            known: resources::known_to(context, Some(&resources)).await?,
+            consents,
+        })
+    }
+
+    /// The approvals of an application, each with true if client and resources are as approved.
+    fn of_client(&self, client: &ClientRowId) -> impl Iterator<Item = (&ListedConsent, bool)> {
+        let own = self
+            .consents
+            .iter()
+            .filter(move |consent| consent.client == *client);
+        own.map(move |consent| {
+            let is_current = consent.is_current(|urls| self.known.consent_identities(urls));
+            (consent, is_current)
+        })
+    }
+
+    fn until(&self, client: &ClientRowId) -> Option<Timestamp> {
+        let current = self.of_client(client).filter(|(_, is_current)| *is_current);
+        current.map(|(consent, _)| consent.expires_at).max()
+    }
+
+    fn is_outdated(&self, client: &ClientRowId) -> bool {
+        self.of_client(client).any(|(_, is_current)| !is_current)
+    }
 }
 
 /// `DELETE /api/auth/oauth/applications/{oauth_client_id}`: revokes every grant, code and token that

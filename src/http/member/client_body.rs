@@ -1,23 +1,15 @@
 //! Request bodies of members' own applications.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
+use crate::http::client_members::{ProtectionProps, given};
 use crate::oauth::grant_type::ClientType;
 
 /// A new application.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSelfCreateProps)]
 pub struct CreateClient {
-    /// The public keys with which the client authenticates (`private_key_jwt`), as a JWK set, in place of a secret;
-    /// `null` removes the keys.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Object>)]
-    pub(super) jwks: Option<Value>,
-    /// The https URL of these keys; `null` removes the URL.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub(super) jwks_uri: Option<Value>,
     /// Grant types: `authorization_code`, `refresh_token`, `client_credentials` or
     /// `urn:ietf:params:oauth:grant-type:device_code`.
     pub(super) allowed_grants: Vec<String>,
@@ -32,12 +24,10 @@ pub struct CreateClient {
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
-    /// True if every authorization request of the application must be pushed (RFC 9126 §6).
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<bool>)]
-    pub(super) require_pushed_authorization_requests: Option<Value>,
-    /// Authentication method: `none`, `client_secret_basic` or `client_secret_post`, or `private_key_jwt` with
-    /// `jwks` or `jwks_uri`. If absent, every method of the type is accepted, and with keys `private_key_jwt`.
+    #[serde(flatten)]
+    pub(super) protection: ProtectionProps,
+    /// Authentication method: `none`, `client_secret_basic`, `client_secret_post`, or `private_key_jwt` with keys. If
+    /// absent, `private_key_jwt` for a confidential application with keys, and every method of the type for others.
     #[serde(default, deserialize_with = "given")]
     pub(super) token_endpoint_auth_method: Option<String>,
     /// `public` or `confidential`.
@@ -69,15 +59,6 @@ impl From<TypeName> for ClientType {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSelfUpdateProps)]
 pub struct UpdateClient {
-    /// The public keys with which the client authenticates (`private_key_jwt`), as a JWK set, in place of a secret;
-    /// `null` removes the keys.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Object>)]
-    pub(super) jwks: Option<Value>,
-    /// The https URL of these keys; `null` removes the URL.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub(super) jwks_uri: Option<Value>,
     /// Allowed scopes.
     #[serde(default, deserialize_with = "given")]
     pub(super) allowed_scopes: Option<Vec<String>>,
@@ -91,10 +72,8 @@ pub struct UpdateClient {
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
-    /// True if every authorization request of the application must be pushed (RFC 9126 §6).
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<bool>)]
-    pub(super) require_pushed_authorization_requests: Option<Value>,
+    #[serde(flatten)]
+    pub(super) protection: ProtectionProps,
 }
 
 /// Replacement of a secret.
@@ -104,11 +83,4 @@ pub struct RotateSecret {
     /// Seconds during which the old secret stays valid: at most seven days, 0 if absent.
     #[serde(default)]
     pub(super) overlap_seconds: u32,
-}
-
-/// Deserializes an optional member that must not be `null` (storyden-contract.md#order-of-validation).
-pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    member: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(member).map(Some)
 }

@@ -13,7 +13,7 @@ use crate::clients::resource::ClientResource;
 use crate::clients::{new_id, secrets};
 use crate::compat::OmittedList;
 use crate::context::{Context, SharedContext};
-use crate::http::client_members::{pushing_required, read_keys};
+use crate::http::client_members::{require_consistent_changes, with_protection};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{JsonBody, PathId};
@@ -34,7 +34,6 @@ use crate::store::accounts::Account;
 use crate::store::audit::{self, Event};
 use crate::store::client_changes::{self, Changes};
 use crate::store::client_deletion;
-use crate::store::client_documents;
 use crate::store::client_keys;
 use crate::store::clients::{self, Client};
 
@@ -107,25 +106,16 @@ pub async fn create(
     person.require(Permission::UseOauthClients)?;
     let Person { session, address } = person;
     let (session, account) = (session.id, session.account);
-    let JsonBody(new) = body?;
-    let keys = read_keys(
-        &context,
-        ClientType::from(new.kind),
-        new.jwks.as_ref(),
-        new.jwks_uri.as_ref(),
-    )?;
-    let keys = keys.filter(|keys| *keys != ClientKeys::default());
-    let client = check(&context, &account, &new, keys.is_some())?;
+    let (client, keys) = check(&context, &account, &body?.0)?;
     let (allowed, none) = (&client.scope.allowed, Scope::default());
     resources::check_scopes(&context, allowed, &none, Some(&account)).await?;
     let have = clients::count_by_owner(&context.db, &account.id).await?;
     require_below_limit(&context, &account.id, have, MOST)?;
-    let (secret, secret_hash) = match client.kind {
-        ClientType::Confidential if keys.is_none() => {
-            let (secret, hash) = secrets::generate(&context).await?;
-            (Some(secret), Some(hash))
-        }
-        ClientType::Public | ClientType::Confidential => (None, None),
+    let (secret, secret_hash) = if client.has_secret() {
+        let (secret, hash) = secrets::generate(&context).await?;
+        (Some(secret), Some(hash))
+    } else {
+        (None, None)
     };
     let client = Client {
         secret_hash,
@@ -134,22 +124,19 @@ pub async fn create(
     let entry = entry(&context, Event::ClientCreated, &account.id, address)
         .client(&client.client_id)
         .subject(&client.row_id);
-    let input = (session, client.clone(), keys, entry);
+    let input = (session, client.clone(), keys.clone(), entry);
     let write = context
         .db
         .write(input, |tx, (session, client, keys, entry)| {
             Box::pin(async move {
                 require_open_session(tx, session).await?;
-                client_changes::insert(tx, client).await?;
-                if let Some(keys) = keys {
-                    client_documents::save_keys(tx, &client.row_id, keys).await?;
-                }
+                client_changes::insert_with_keys(tx, client, keys).await?;
                 audit::insert(tx, entry).await
             })
         });
     write.await.map_err(closed_session_error)?;
     Ok(Json(IssuedClient {
-        client: shown(&context, client),
+        client: ClientResource::shown_with_keys(client, keys, &context.config),
         client_secret: secret.as_ref().map(Secret::reveal).map(str::to_owned),
     }))
 }
@@ -160,8 +147,7 @@ fn check(
     context: &Context,
     account: &Account,
     new: &CreateClient,
-    has_keys: bool,
-) -> Result<Client, ApiError> {
+) -> Result<(Client, ClientKeys), ApiError> {
     let policies = context.config.policies;
     let rules = Rules {
         policy: policies.member_clients,
@@ -181,21 +167,18 @@ fn check(
     })?;
     let method = new.token_endpoint_auth_method.as_deref();
     let now = context.clock.now();
-    Ok(Client {
+    let client = Client {
         row_id: ClientRowId::generate(now),
         client_id: new_id(&context.random, true),
         secret_hash: None,
         old_secret: None,
-        auth_method: rules.auth_method(kind, method, has_keys)?,
+        auth_method: rules.auth_method(kind, method)?,
         name: rules.name(&new.name)?,
         kind,
         pkce_required: rules.pkce(kind, new.pkce_required),
-        request_protection: RequestProtection {
-            pushed: pushing_required(context, new.require_pushed_authorization_requests.as_ref())?
-                .unwrap_or_default(),
-            ..RequestProtection::NONE
-        },
+        request_protection: RequestProtection::NONE,
         dpop_bound: false,
+        fapi: false,
         algorithms: ClientAlgorithms::default(),
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
@@ -209,7 +192,8 @@ fn check(
         owner: Some(account.id.clone()),
         created_at: now,
         updated_at: now,
-    })
+    };
+    with_protection(context, client, &new.protection)
 }
 
 /// `GET /api/auth/oauth/clients/{oauth_client_id}`.
@@ -237,7 +221,7 @@ pub async fn get(
     if client.owner.as_ref() != Some(&person.session.account.id) {
         return Err(foreign());
     }
-    Ok(Json(shown(&context, client)))
+    Ok(Json(shown_with_keys(&context, client).await?))
 }
 
 /// `PATCH /api/auth/oauth/clients/{oauth_client_id}`.
@@ -274,13 +258,8 @@ pub async fn update(
         }
         return Err(foreign());
     }
-    let keys = read_keys(
-        &context,
-        client.kind,
-        asked.jwks.as_ref(),
-        asked.jwks_uri.as_ref(),
-    )?;
-    let changes = check_changes(&context, account, &client, asked)?;
+    let keys = client_keys::find(&context.db, &client.row_id).await?;
+    let changes = check_changes(&context, account, (&client, keys), asked)?;
     if let Some(scope) = &changes.allowed_scopes {
         resources::check_scopes(&context, scope, &client.scope.allowed, Some(account))
             .await
@@ -289,14 +268,11 @@ pub async fn update(
     let entry = entry(&context, Event::ClientUpdated, &account.id, person.address)
         .client(&client.client_id)
         .subject(&client.row_id);
-    let input = (client.row_id.clone(), changes, keys, entry);
-    let write = context.db.write(input, |tx, (id, changes, keys, entry)| {
+    let input = (client.row_id.clone(), changes, entry);
+    let write = context.db.write(input, |tx, (id, changes, entry)| {
         Box::pin(async move {
             if !client_changes::update(tx, id, changes, entry.at).await? {
                 return Err(store::Error::Gone);
-            }
-            if let Some(keys) = keys {
-                client_keys::replace(tx, id, keys, entry.at).await?;
             }
             audit::insert(tx, entry).await
         })
@@ -311,13 +287,13 @@ pub async fn update(
         written => written?,
     }
     let client = find(&context, &client.row_id).await?;
-    Ok(Json(shown(&context, client)))
+    Ok(Json(shown_with_keys(&context, client).await?))
 }
 
 fn check_changes(
     context: &Context,
     account: &Account,
-    client: &Client,
+    (client, keys): (&Client, ClientKeys),
     asked: UpdateClient,
 ) -> Result<Changes, ApiError> {
     let policies = context.config.policies;
@@ -327,7 +303,7 @@ fn check_changes(
     };
     let scopes = asked.allowed_scopes.as_deref();
     let uris = asked.redirect_uris.as_deref();
-    let pushing = asked.require_pushed_authorization_requests.as_ref();
+    let protection = asked.protection.changes(context, client, &keys)?;
     let schemes = context.config.private_use_schemes();
     let changes = Changes {
         allowed_scopes: scopes.map(|names| rules.scopes(names)).transpose()?,
@@ -335,18 +311,15 @@ fn check_changes(
             .map(|uris| rules.redirect_uris(uris, client.kind, &schemes))
             .transpose()?,
         pkce_required: rules.pkce_change(client.kind, asked.pkce_required.as_ref())?,
-        request_protection: pushing_required(context, pushing)?.map(|pushed| RequestProtection {
-            pushed,
-            ..client.request_protection
-        }),
         // An unchanged name is not checked: the name may be older than a rule.
         name: asked
             .name
             .filter(|name| *name != client.name)
             .map(|name| rules.name(&name))
             .transpose()?,
-        ..Changes::default()
+        ..protection
     };
+    require_consistent_changes(context, client, keys, &changes)?;
     if let Some(uris) = &changes.redirect_uris
         && !policies.self_service.changed_redirects_unchecked
     {
@@ -418,6 +391,15 @@ pub(super) async fn owned(
 
 fn shown(context: &Context, client: Client) -> ClientResource {
     ClientResource::shown(client, &context.config)
+}
+
+async fn shown_with_keys(context: &Context, client: Client) -> store::Result<ClientResource> {
+    let keys = client_keys::find(&context.db, &client.row_id).await?;
+    Ok(ClientResource::shown_with_keys(
+        client,
+        keys,
+        &context.config,
+    ))
 }
 
 fn foreign() -> MemberError {

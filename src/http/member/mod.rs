@@ -9,6 +9,7 @@ pub mod client_secret;
 pub mod clients;
 pub mod password;
 pub mod refusal;
+pub mod resources;
 pub mod session;
 pub mod sessions;
 pub mod sign_up;

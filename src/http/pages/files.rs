@@ -128,6 +128,7 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("client-details.js"),
     script!("client-form.js"),
     script!("client-kinds.js"),
+    script!("client-protection.js"),
     script!("clients.js"),
     script!("confirm.js"),
     script!("consent.js"),

@@ -233,6 +233,7 @@ fn member(config: &Config) -> Documented {
             member::clients::delete
         ))
         .routes(routes!(member::client_secret::rotate))
+        .routes(routes!(member::resources::list))
         .routes(routes!(member::tokens::list))
         .routes(routes!(member::tokens::delete))
         .routes(routes!(member::applications::list))

@@ -23,7 +23,7 @@ impl Rules<'_> {
         let is_needed = auth_method == AuthMethod::PrivateKeyJwt;
         let jwks = jwks.filter(|jwks| is_needed || !is_empty(jwks));
         let given = ClientKeys { jwks, jwks_uri };
-        match check(&given) {
+        match check_keys(&given) {
             Ok(()) if is_needed && given == ClientKeys::default() => {
                 let fault = "private_key_jwt needs jwks or jwks_uri";
                 Err(OAuthError::invalid_client_metadata(fault))
@@ -44,12 +44,12 @@ fn is_empty(jwks: &Value) -> bool {
     keys.is_some_and(Vec::is_empty)
 }
 
-/// Checks public keys of a client.
+/// Checks keys that a client or its owner gave.
 ///
 /// # Errors
-/// `invalid_client_metadata` for keys by value and by URL at once, for keys that are not public, and for a URL that is
-/// not https.
-pub fn check(keys: &ClientKeys) -> Result<(), OAuthError> {
+/// `invalid_client_metadata` for both kinds of keys, too many keys, a key that is not public, or a URL without
+/// HTTPS.
+pub fn check_keys(keys: &ClientKeys) -> Result<(), OAuthError> {
     let refuse = |why: String| Err(OAuthError::invalid_client_metadata(why));
     if keys.jwks.is_some() && keys.jwks_uri.is_some() {
         return refuse("give jwks or jwks_uri, not both".to_owned());

@@ -133,6 +133,7 @@ impl Server {
             pkce_required: new.pkce_required,
             request_protection: new.request_protection,
             dpop_bound: false,
+            fapi: false,
             algorithms: ClientAlgorithms::default(),
             scope: ClientScope {
                 policy,

@@ -1,5 +1,6 @@
 //! Keys of clients, and DPoP proofs (RFC 9449).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -27,7 +28,7 @@ pub(crate) const USERINFO: &str = "/api/oauth/userinfo";
 
 /// A key pair of a client.
 pub(crate) struct ProofKey {
-    pair: Pair,
+    pair: Arc<Pair>,
     alg: &'static str,
     /// The public key.
     pub(crate) jwk: Value,
@@ -74,12 +75,22 @@ impl ProofKey {
                 (Pair::Ed25519(pair), jwk)
             }
         };
+        let pair = Arc::new(pair);
         Self { pair, alg, jwk }
+    }
+
+    /// Returns the same key for another algorithm.
+    pub(crate) fn with_alg(&self, alg: &'static str) -> Self {
+        Self {
+            pair: Arc::clone(&self.pair),
+            alg,
+            jwk: self.jwk.clone(),
+        }
     }
 
     /// Returns the thumbprint of the public key (RFC 7638).
     pub(crate) fn thumbprint(&self) -> String {
-        let names: &[&str] = match self.pair {
+        let names: &[&str] = match *self.pair {
             Pair::P256(_) => &["crv", "kty", "x", "y"],
             Pair::Rsa(_) => &["e", "kty", "n"],
             Pair::Ed25519(_) => &["crv", "kty", "x"],
@@ -114,7 +125,7 @@ impl ProofKey {
 
     fn signature(&self, message: &[u8]) -> Vec<u8> {
         let rng = SystemRandom::new();
-        match &self.pair {
+        match &*self.pair {
             Pair::P256(pair) => pair.sign(&rng, message).unwrap().as_ref().to_vec(),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];

@@ -12,7 +12,6 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::RequestBuilder;
 use serde_json::json;
-use storyden_auth::clock::Clock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -441,7 +440,7 @@ pub(crate) fn unanswered(journals: &Journals) -> usize {
 /// program at `address` uses the database.
 pub(crate) async fn prepare(setup: &Setup, address: String, fate: LoadOutage) -> Arc<Load> {
     let mut setup = setup.clone();
-    setup.clock = Clock::machine();
+    setup.use_machine_clock();
     let mut server = setup.start().await;
     let person = server.member("frigg", &[]).await;
     let app = server.public_client().await;

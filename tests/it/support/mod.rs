@@ -9,6 +9,7 @@ mod cookie_jar;
 mod database;
 mod device;
 pub(crate) mod dpop;
+pub(crate) mod fapi;
 pub(crate) mod forgery;
 mod in_progress_flows;
 mod issued;

@@ -112,6 +112,14 @@ impl Setup {
         self
     }
 
+    /// Uses the machine's clock, for other programs that do. Codes live as long as they may, so that none expires
+    /// while a busy machine starts a program.
+    pub(crate) fn use_machine_clock(&mut self) {
+        self.clock = Clock::machine();
+        let ttl = ("OAUTH_AUTHORISATION_CODE_TTL".to_owned(), "10m".to_owned());
+        self.settings.extend([ttl]);
+    }
+
     /// Another community with a database of its own, which the caller removes.
     pub(crate) async fn second_community(&self) -> Self {
         let folder = self.folder.join("second");

@@ -4,12 +4,13 @@
 use std::net::IpAddr;
 
 use super::pending;
+use crate::clients::fapi;
 use crate::context::Context;
 use crate::ids::{AccessKeyId, AccountId, AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::claims_request::{ClaimList, GrantedClaims, RequestedClaims};
+use crate::oauth::known_resources::KnownResources;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::scope::{Scope, ScopeName};
-use crate::resources;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::access_keys;
@@ -71,16 +72,14 @@ impl<'a> Approvable<'a> {
         self.claims.shown(offered, may_have)
     }
 
-    /// Returns the key of the remembered consent.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    pub(super) async fn consent_key(&self, context: &Context) -> store::Result<ConsentKey> {
-        Ok(ConsentKey {
+    /// Returns the key of the remembered consent. `known` describes the resources of the request.
+    pub(super) fn consent_key(&self, known: &KnownResources) -> ConsentKey {
+        ConsentKey {
             account: self.account.clone(),
             client: self.client.row_id.clone(),
-            resources: resources::consent_identities(context, self.resources).await?,
-        })
+            resources: self.resources.map(<[String]>::to_vec),
+            identities: self.resources.map(|asked| known.consent_identities(asked)),
+        }
     }
 }
 
@@ -175,7 +174,7 @@ impl Approval {
             nonce: request.nonce.map(str::to_owned),
             code_challenge: request.code_challenge.cloned(),
             created_at: now,
-            expires_at: now + context.config.code_ttl(),
+            expires_at: now + fapi::code_ttl(&context.config, request.client),
         };
         let event = match remembering {
             Remembering::Repeat(_) => Event::ConsentRepeated,

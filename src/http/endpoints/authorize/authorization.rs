@@ -1,6 +1,8 @@
 //! A resolved authorization request: the sign-in, and then a code by a remembered consent or the consent
 //! page.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -12,6 +14,8 @@ use super::{AuthorizeError, Browser, pending_cookie};
 use crate::context::Context;
 use crate::http::caller::ResourceOwner;
 use crate::oauth::OAuthError;
+use crate::oauth::known_resources::KnownResources;
+use crate::resources;
 use crate::secret::{Secret, SecretHash};
 use crate::store;
 use crate::store::authorization_requests::NewRequest;
@@ -22,6 +26,8 @@ pub(super) struct Authorization<'a> {
     pub(super) browser: Browser<'a>,
     pub(super) request: Box<ResolvedRequest>,
     pub(super) pending: Option<PendingRequest>,
+    /// The id of the request if it has to wait for the sign-in; a random id if absent.
+    pub(super) new_id: Option<Secret>,
 }
 
 /// Everything that a request of a signed-in account writes, in one transaction.
@@ -96,6 +102,7 @@ impl Authorization<'_> {
             client: Some(&self.request.client.row_id),
             parameters: &self.request.parameters,
             pending: self.pending.as_ref(),
+            new_id: self.new_id.as_ref(),
         };
         let kept = request.keep(self.context, self.browser, NextPage::Login);
         Ok(kept.await?)
@@ -110,11 +117,11 @@ impl Authorization<'_> {
             None => Secret::generate(&context.random),
         };
         let new = self.request.validate(context, owner, request_id.hash());
-        let new = new.await.map_err(|error| self.by_redirect(error))?;
+        let (new, known) = new.await.map_err(|error| self.by_redirect(error))?;
         if self.request.is_silent() && !new.repeatable {
             return Err(self.by_redirect(page_needed()));
         }
-        let prepared = self.prepare(new).await;
+        let prepared = self.prepare(new, known).await;
         let (begin, code) = prepared.map_err(|error| self.by_redirect(error.into()))?;
         let committed = context
             .db
@@ -152,13 +159,21 @@ impl Authorization<'_> {
 
     /// Prepares the transaction. Returns the code too, if a remembered consent may approve the request. Only a
     /// page grants claims one by one.
-    async fn prepare(&self, new: NewRequest) -> store::Result<(Begin, Option<Secret>)> {
+    async fn prepare(
+        &self,
+        new: NewRequest,
+        known: Option<KnownResources>,
+    ) -> store::Result<(Begin, Option<Secret>)> {
         let (context, address) = (self.context, self.browser.address);
         let approvable = Approvable::unstored(&new, &self.request.client);
         let claims = approvable.individual_claims(&new.shown_scope);
         let (approval, code) = if new.repeatable && claims.is_empty() {
             let granted = Granted::without_page(new.shown_scope.clone());
-            let remembering = Remembering::Repeat(approvable.consent_key(context).await?);
+            let known = match known {
+                Some(known) => Cow::Owned(known),
+                None => resources::known_to(context, new.resources.as_deref()).await?,
+            };
+            let remembering = Remembering::Repeat(approvable.consent_key(&known));
             let approval = Approval::new(context, &approvable, granted, remembering, address);
             Some(approval).unzip()
         } else {

@@ -82,7 +82,7 @@ async fn claim(
         Err(error) => Err(error),
     };
     match new {
-        Ok(new) => store_claimed(context, new, request.client).await,
+        Ok((new, _)) => store_claimed(context, new, request.client).await,
         Err(error) => {
             let location = request.error(context, &error).location(context).await?;
             Err(ConsentError::Location(error, location))

@@ -24,6 +24,7 @@ use crate::http::error::{ApiError, responses};
 use crate::http::extract::{ClientAddress, decode};
 use crate::oauth::ErrorCode;
 use crate::oauth::client_scope::ScopePolicy;
+use crate::oauth::known_resources::KnownResources;
 use crate::oauth::remembered_consent::{is_identity_assured, rememberable};
 use crate::oauth::scope::Scope;
 use crate::resources;
@@ -167,13 +168,14 @@ async fn shown(
         name: claim.name(),
         essential: request.claims.essential.contains(claim),
     });
+    let known = resources::known_to(context, request.resources.as_deref()).await?;
     let remembered = may_repeat(context, &decider, &request, &granted)
-        && is_covered(context, &request, &granted).await?;
+        && is_covered(context, &request, &known, &granted).await?;
     let remembers = remembers(context, &decider, &request) && !rememberable(&granted).is_empty();
     Ok(Json(Consent {
         requested_claims: claims.collect(),
         facts,
-        resources: requested_resources(context, &request, &granted).await?,
+        resources: requested_resources(&known, &request, &granted),
         granted_scopes: granted,
         inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
         client_version: request.client.fingerprint(),
@@ -215,23 +217,23 @@ pub(super) fn may_repeat(
 async fn is_covered(
     context: &Context,
     request: &AuthorizationRequest,
+    known: &KnownResources,
     granted: &Scope,
 ) -> Result<bool, store::Error> {
-    let key = Approvable::from(request).consent_key(context).await?;
+    let key = Approvable::from(request).consent_key(known);
     consents::find_covering(&context.db, &key, granted, context.clock.now()).await
 }
 
 /// Describes the resources of a request; empty if all are the community's own API.
-async fn requested_resources(
-    context: &Context,
+fn requested_resources(
+    known: &KnownResources,
     request: &AuthorizationRequest,
     granted: &Scope,
-) -> Result<Vec<RequestedResource>, store::Error> {
+) -> Vec<RequestedResource> {
     let urls = request.resources.as_deref().unwrap_or_default();
-    if context.resources.are_own(urls) {
-        return Ok(Vec::new());
+    if known.are_own(urls) {
+        return Vec::new();
     }
-    let known = resources::known(context).await?;
     let describe = |url: &String| {
         let known = known.other(url);
         let scopes = known.map(|known| known.scopes.iter()).into_iter().flatten();
@@ -247,7 +249,7 @@ async fn requested_resources(
             url: url.clone(),
         }
     };
-    Ok(urls.iter().map(describe).collect())
+    urls.iter().map(describe).collect()
 }
 
 /// Builds the response. Clears the cookie of a pending request that was claimed or decided, or that can

@@ -25,6 +25,7 @@ use crate::oauth::claims_request::ClaimList;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::redirect_uri::is_registered;
 use crate::oauth::scope::Scope;
+use crate::resources;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
@@ -125,6 +126,9 @@ async fn decided(
     {
         return Err(ApiError::invalid("decision must be approve or deny").into());
     }
+    // One decision at a time: a loser reads that the request is decided, instead of waiting for its row
+    // with a connection of the database.
+    let _turn = context.redemptions.turn(&request_id.hash()).await?;
     let request = undecided(context, &decider, &request_id, headers, address).await?;
     let answer = match decision {
         DecisionOnCode::Approve => {
@@ -163,8 +167,9 @@ async fn approve(
     let claims = individual.keep(|claim| shown.claims.contains(claim));
     let now = context.clock.now();
     let remembering = if remembers(context, decider, request) {
+        let known = resources::known_to(context, request.resources.as_deref()).await?;
         Remembering::Remember(NewConsent {
-            key: approvable.consent_key(context).await?,
+            key: approvable.consent_key(&known),
             offered,
             granted: granted.clone(),
             approved_at: now,
@@ -198,7 +203,8 @@ async fn repeat(
         return Err(page_needed().into());
     }
     let approvable = Approvable::from(request);
-    let remembering = Remembering::Repeat(approvable.consent_key(context).await?);
+    let known = resources::known_to(context, request.resources.as_deref()).await?;
+    let remembering = Remembering::Repeat(approvable.consent_key(&known));
     let granted = Granted::without_page(granted);
     let (approval, code) = Approval::new(context, &approvable, granted, remembering, address);
     commit(context, request, approval, &code).await

@@ -47,13 +47,13 @@ use crate::http::caller::{Caller, ResourceOwner};
 use crate::http::error::{ApiError, OAuthErrorBody, Problem, responses};
 use crate::http::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
 use crate::http::guards::resource_owner;
-use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
+use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::SecretHash;
 use crate::store;
 use authorization::Authorization;
-use parameters::{AuthorizeParameters, CLIENT_ID_MISSING, KNOWN, Sent};
-use pending::NextPage;
+use parameters::{AuthorizeParameters, CLIENT_ID_MISSING, KNOWN, Reference, Sent};
+use pending::{NextPage, PendingRequest};
 use pushed_request::resolve_pushed;
 use request::{Resolution, resolve};
 use response::{AuthorizationResponse, respond_without_redirect};
@@ -223,13 +223,17 @@ async fn begin(
     // An invalid credential is reported after the errors of step 1.
     let owner = resource_owner(Caller::without_proof(context, browser.headers).await?);
     let requester = browser.requester(&owner);
+    let mut new_id = None;
     let (resolution, pending) = match sent {
         Sent::Parameters(parameters) => {
             let now = context.clock.now();
             let resolved = resolve(context, parameters, None, requester, now).await;
             (resolved.map_err(OAuthError::from)?, None)
         }
-        Sent::Pushed(reference) => (resolve_pushed(context, &reference, requester).await?, None),
+        Sent::Pushed(reference) => {
+            new_id = Some(reference.pending_id());
+            open_pushed(context, &reference, browser, requester).await?
+        }
         Sent::RequestId(request_id) => {
             let hash = request_id.hash();
             let resumed = pending::resume(context, request_id, browser.headers, requester).await;
@@ -246,6 +250,7 @@ async fn begin(
                 browser,
                 request,
                 pending,
+                new_id,
             };
             authorization.of_account(owner).await
         }
@@ -260,9 +265,35 @@ async fn begin(
                 client: None,
                 parameters: &parameters,
                 pending: pending.as_ref(),
+                new_id: new_id.as_ref(),
             };
             Ok(request.keep(context, browser, NextPage::Login).await?)
         }
+    }
+}
+
+/// Redeems a pushed request. A browser that waits for the sign-in may open the reference again, as by a reload: then
+/// its pending request goes on (RFC 9126 §4, FAPI 2.0 Security Profile §5.3.2.2 note 3). Nothing starts a second
+/// request.
+async fn open_pushed(
+    context: &Context,
+    reference: &Reference,
+    browser: Browser<'_>,
+    requester: Requester<'_>,
+) -> Result<(Resolution, Option<PendingRequest>), OAuthError> {
+    let error = match resolve_pushed(context, reference, requester).await {
+        Ok(resolution) => return Ok((resolution, None)),
+        Err(error) if error.code == ErrorCode::InvalidRequestUri => error,
+        Err(error) => return Err(error),
+    };
+    let id = reference.pending_id();
+    match pending::resume(context, id, browser.headers, requester).await {
+        Ok((resolution, pending))
+            if resolution.client_id() == Some(reference.client_id.as_str()) =>
+        {
+            Ok((resolution, Some(pending)))
+        }
+        _ => Err(error),
     }
 }
 
@@ -275,12 +306,16 @@ async fn keep_form(
     let sent = Sent::read(context, form)?;
     let owner = resource_owner(Caller::without_proof(context, browser.headers).await?);
     let requester = browser.requester(&owner);
+    let mut new_id = None;
     let resolution = match sent {
         Sent::Parameters(parameters) => {
             let now = context.clock.now();
             resolve(context, parameters, None, requester, now).await?
         }
-        Sent::Pushed(reference) => resolve_pushed(context, &reference, requester).await?,
+        Sent::Pushed(reference) => {
+            new_id = Some(reference.pending_id());
+            resolve_pushed(context, &reference, requester).await?
+        }
         Sent::RequestId(_) => return Err(OAuthError::invalid_request(CLIENT_ID_MISSING)),
     };
     let (client, parameters) = match &resolution {
@@ -291,6 +326,7 @@ async fn keep_form(
         client,
         parameters,
         pending: None,
+        new_id: new_id.as_ref(),
     };
     request.keep(context, browser, NextPage::Authorize).await
 }

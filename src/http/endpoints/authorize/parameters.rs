@@ -176,6 +176,13 @@ impl Reference {
         })
     }
 
+    /// Returns the id of the request while it waits for the sign-in. A browser that opens the reference again finds its
+    /// request by this id; the cookie of the pending request tells that it is the same browser.
+    pub(super) fn pending_id(&self) -> Secret {
+        let text = format!("pending {}", self.request_uri.reveal());
+        Secret::new(Secret::new(text).hash().as_str())
+    }
+
     /// Rejects a reference beside a second reference, a second client id or a request object (RFC 9101 §5).
     ///
     /// # Errors

@@ -47,6 +47,8 @@ pub(super) struct Request<'a> {
     pub(super) client: Option<&'a ClientRowId>,
     pub(super) parameters: &'a Decoded,
     pub(super) pending: Option<&'a PendingRequest>,
+    /// The id of a request that is not pending yet; a random id if absent.
+    pub(super) new_id: Option<&'a Secret>,
 }
 
 impl Request<'_> {
@@ -100,7 +102,11 @@ impl Request<'_> {
         if let Some(name) = self.parameters.repeated.first() {
             parameters.insert(REPEATED.to_owned(), (*name).to_owned());
         }
-        let (request_id, now) = (Secret::generate(&context.random), context.clock.now());
+        let random = || Secret::generate(&context.random);
+        let (request_id, now) = (
+            self.new_id.cloned().unwrap_or_else(random),
+            context.clock.now(),
+        );
         let pending = NewPending {
             request_id: request_id.hash(),
             browser: cookie.hash(),

@@ -1,11 +1,12 @@
 //! The pushed authorization request endpoint, `POST /api/oauth/par` (RFC 9126).
 //!
 //! The client is authenticated as at the token endpoint, and the request is validated as at the authorization
-//! endpoint, except for the member's part: sign-in, permissions and consent.
+//! endpoint, except for the member's part: sign-in, permissions and consent. A DPoP proof in the request binds the
+//! authorization code to its key (RFC 9449 §10.1).
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use time::Duration;
@@ -19,14 +20,18 @@ use super::{protection, request_object};
 use crate::clients;
 use crate::clients::documents::{self, Requester};
 use crate::context::{Context, SharedContext};
+use crate::dpop::{self as dpop_proof, Proof};
+use crate::http::dpop::RequestHead;
 use crate::http::endpoints::{refuse_client, require_enabled};
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, Decoded, credentials, read_form};
-use crate::oauth::OAuthError;
+use crate::oauth::{OAuthError, dpop};
 use crate::rate_limit::{PUSHED_REQUESTS, PUSHED_REQUESTS_CLIENT, networks};
 use crate::secret::Secret;
+use crate::store;
 use crate::store::audit::Event;
 use crate::store::clients::Client;
+use crate::store::dpop_proofs;
 use crate::store::pushed_requests::{self, NewPushedRequest};
 use crate::telemetry::metrics;
 
@@ -68,6 +73,7 @@ pub struct PushedRequest {
     operation_id = "OAuthPushedRequest",
     tag = "auth",
     security((), ("client" = [])),
+    params(("DPoP" = Option<String>, Header, description = "A DPoP proof: the authorization code is then bound to the key of the proof, as with the parameter dpop_jkt (RFC 9449 §10.1)")),
     request_body(content = PushForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 201, description = "The request is valid and stored", body = PushedRequest),
@@ -100,12 +106,19 @@ async fn answer(
 ) -> Result<PushedRequest, OAuthError> {
     require_enabled(context)?;
     let headers = request.headers().clone();
+    let path = request.uri().path().to_owned();
     let syntax = context.config.policies.requests.form_syntax;
     let form = read_form(syntax, request, &[KNOWN, CREDENTIALS].concat()).await?;
     let client = authenticate(context, &headers, &form, address).await?;
+    let head = RequestHead {
+        method: &Method::POST,
+        path: &path,
+        headers: &headers,
+    };
+    let proof = head.proof_of_client(context, &client).await?;
     limit(context, &client, address)?;
-    let request = validate(context, client, form).await?;
-    store(context, &request).await
+    let request = validate(context, client, form, proof.as_ref()).await?;
+    save(context, &request, proof).await
 }
 
 /// Authenticates the client (RFC 9126 §2.1). The metadata document of a client is fetched, as at a device start.
@@ -151,6 +164,7 @@ async fn validate(
     context: &Context,
     client: Client,
     form: Decoded,
+    proof: Option<&Proof>,
 ) -> Result<ResolvedRequest, OAuthError> {
     let mut parameters = form;
     let is_parameter = |name: &String, value: &mut String| {
@@ -169,12 +183,45 @@ async fn validate(
     let parameters = request_object::expand(context, &client, parameters, now).await?;
     request_object::fault(&parameters)?;
     protection::require_signature(&client, &parameters)?;
+    if client.fapi {
+        // FAPI 2.0 §5.3.2.2 item 6
+        let missing = "redirect_uri is missing: this client is held to FAPI 2.0";
+        parameters.require("redirect_uri", missing)?;
+    }
+    let parameters = bind_to_key(parameters, proof)?;
     let request = ResolvedRequest::new(context, client, parameters).await?;
     request.check(context).await?;
     Ok(request)
 }
 
-async fn store(context: &Context, request: &ResolvedRequest) -> Result<PushedRequest, OAuthError> {
+/// Binds the authorization code to the key of the proof, as the parameter `dpop_jkt` does (RFC 9449 §10.1).
+///
+/// # Errors
+/// `invalid_request` if the parameter names another key.
+fn bind_to_key(mut parameters: Decoded, proof: Option<&Proof>) -> Result<Decoded, OAuthError> {
+    let Some(proof) = proof else {
+        return Ok(parameters);
+    };
+    let key = proof.key.as_str();
+    if parameters
+        .get(dpop::PARAMETER)
+        .is_some_and(|given| given != key)
+    {
+        return Err(OAuthError::invalid_request(
+            "dpop_jkt is not the thumbprint of the key of the DPoP proof; send one of them, or both for one key",
+        ));
+    }
+    let parameter = (dpop::PARAMETER.to_owned(), key.to_owned());
+    parameters.values.extend([parameter]);
+    Ok(parameters)
+}
+
+/// Stores the request, and records the proof in the same transaction.
+async fn save(
+    context: &Context,
+    request: &ResolvedRequest,
+    proof: Option<Proof>,
+) -> Result<PushedRequest, OAuthError> {
     let (reference, now) = (Secret::generate(&context.random), context.clock.now());
     let new = NewPushedRequest {
         request_uri: reference.hash(),
@@ -183,10 +230,19 @@ async fn store(context: &Context, request: &ResolvedRequest) -> Result<PushedReq
         created_at: now,
         expires_at: now + PUSHED_TTL,
     };
-    let insert = context
-        .db
-        .write(new, |tx, new| Box::pin(pushed_requests::insert(tx, new)));
-    insert.await?;
+    let used = proof.map(|proof| proof.used);
+    let insert = context.db.write((new, used), |tx, (new, used)| {
+        Box::pin(async move {
+            if let Some(used) = used {
+                dpop_proofs::spend(tx, used).await?;
+            }
+            pushed_requests::insert(tx, new).await
+        })
+    });
+    insert.await.map_err(|error| match error {
+        store::Error::Replayed => dpop_proof::replayed(),
+        error => error.into(),
+    })?;
     Ok(PushedRequest {
         request_uri: format!("{PUSHED_REQUEST_URI}{}", reference.reveal()),
         expires_in: PUSHED_TTL.whole_seconds(),

@@ -25,6 +25,7 @@ use crate::oauth::authorization_request::{
 };
 use crate::oauth::client_scope::Held;
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::known_resources::KnownResources;
 use crate::oauth::redirect_uri;
 use crate::oauth::remembered_consent::is_identity_assured;
 use crate::oauth::scope::Scope;
@@ -48,6 +49,16 @@ pub(super) enum Resolution {
     /// The client id is the URL of a metadata document that was never fetched. Only a signed-in account
     /// can trigger the fetch.
     Unresolved(Decoded),
+}
+
+impl Resolution {
+    /// Returns the client id of the request.
+    pub(super) fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::Resolved(request) => Some(&request.client.client_id),
+            Self::Unresolved(parameters) => parameters.get("client_id"),
+        }
+    }
 }
 
 /// Errors of [`resolve`].
@@ -205,7 +216,7 @@ impl ResolvedRequest {
         Ok(context.config.remembers_consent() && !wants_page && is_session && is_assured)
     }
 
-    /// Validates the request and returns the row to store.
+    /// Validates the request and returns the row to store, and the known resources if these were read.
     ///
     /// # Errors
     /// The error for the redirect URI.
@@ -214,7 +225,7 @@ impl ResolvedRequest {
         context: &Context,
         owner: &ResourceOwner,
         request_id: SecretHash,
-    ) -> Result<NewRequest, OAuthError> {
+    ) -> Result<(NewRequest, Option<KnownResources>), OAuthError> {
         let (client, parameters) = (&self.client, &self.parameters);
         request_object::fault(parameters)?;
         if let Some(name) = parameters.repeated.first() {
@@ -231,12 +242,13 @@ impl ResolvedRequest {
         let target = self.target(context, &parsed.scope).await?;
         parsed.scope = target.scope;
         let held = resources::held(context, &owner.account, &parsed.scope).await?;
-        Ok(NewRequest {
+        let new = NewRequest {
             shown_scope: client.scope.grant(&parsed.scope, &held),
             resources: target.resources,
             repeatable: self.is_repeatable(context, owner)?,
             ..self.row(context, owner, request_id, parsed)
-        })
+        };
+        Ok((new, target.known))
     }
 
     /// Checks the parameters that do not depend on the account, for a pushed request.

@@ -7,6 +7,7 @@ use time::Duration;
 use super::issue::{Issue, Terms, TokenResponse, first_refresh_token};
 use super::proof::{fits_key, refresh_key, spend};
 use super::{ATTEMPTS, committed};
+use crate::clients::fapi;
 use crate::clock::Timestamp;
 use crate::compat::CodeReplay;
 use crate::context::Context;
@@ -17,7 +18,7 @@ use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::{self, MismatchError};
 use crate::oauth::scope::Scope;
 use crate::rate_limit::CODE_VERIFIER;
-use crate::resources::{self, Target};
+use crate::resources::{self, Granted, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::access_keys;
@@ -71,7 +72,7 @@ impl Exchange<'_> {
                 return Ok(tokens);
             }
         }
-        Err(invalid_code(context, CodeFault::Used))
+        Err(self.invalid_code(context, CodeFault::Used))
     }
 
     /// Returns the code if this exchange may redeem it now.
@@ -86,7 +87,7 @@ impl Exchange<'_> {
         // stolen code must not be able to consume it.
         let code = found
             .filter(|code| code.client == self.client.row_id)
-            .ok_or_else(|| invalid_code(context, CodeFault::Unknown))?;
+            .ok_or_else(|| self.invalid_code(context, CodeFault::Unknown))?;
         self.check_redirect_uri(context, &code)?;
         check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
             // a wrong verifier does not consume the code, so failures are rate limited per code.
@@ -102,15 +103,15 @@ impl Exchange<'_> {
             ));
         }
         if let Some(consumed_at) = code.consumed_at {
-            if now - consumed_at >= DUPLICATE_WINDOW
+            if now - consumed_at >= self.duplicate_window()
                 && context.config.policies.token_endpoint.code_replay == CodeReplay::RevokesGrant
             {
                 self.end_grant_of(context, &code, now).await?;
             }
-            return Err(invalid_code(context, CodeFault::Used));
+            return Err(self.invalid_code(context, CodeFault::Used));
         }
         if now >= code.expires_at {
-            return Err(invalid_code(context, CodeFault::Expired));
+            return Err(self.invalid_code(context, CodeFault::Expired));
         }
         if code.revoked
             || code.account.suspended
@@ -119,9 +120,19 @@ impl Exchange<'_> {
                 .approver
                 .counts(code.account.may_use_access_keys(), now)
         {
-            return Err(invalid_code(context, CodeFault::Revoked));
+            return Err(self.invalid_code(context, CodeFault::Revoked));
         }
         Ok(code)
+    }
+
+    /// Returns the time after the first use in which a second use is a duplicate request. Each request of a client
+    /// that is held to FAPI 2.0 has a new client assertion and a new proof, so a copy of a request is refused before.
+    fn duplicate_window(&self) -> Duration {
+        if self.client.fapi {
+            Duration::ZERO
+        } else {
+            DUPLICATE_WINDOW
+        }
     }
 
     /// Checks `redirect_uri` (RFC 6749 §4.1.3): that of the authorization request, and absent only if
@@ -135,7 +146,7 @@ impl Exchange<'_> {
         match self.redirect_uri {
             Some(uri) if redirect_uri::repeats(policy, uri, &code.redirect_uri) => Ok(()),
             Some(_) if policy.mismatch_error == MismatchError::Generic => {
-                Err(invalid_code(context, CodeFault::Unknown))
+                Err(self.invalid_code(context, CodeFault::Unknown))
             }
             Some(_) => Err(OAuthError::invalid_grant(
                 "redirect_uri is not the one that the authorization request had",
@@ -180,8 +191,11 @@ impl Exchange<'_> {
         let granted = Scope::stored(&code.scope);
         let held = resources::held(context, &code.account, &granted).await?;
         let scope = self.client.scope.still_granted(&granted, &held);
-        let resources = code.resources.as_deref();
-        let target = Target::within(context, resources, self.resource, &scope).await?;
+        let approved = Granted {
+            resources: code.resources.as_deref(),
+            at: code.created_at,
+        };
+        let target = Target::within(context, approved, self.resource, &scope).await?;
         let grant = GrantId::generate(now);
         let issue = Issue {
             client: self.client,
@@ -210,7 +224,7 @@ impl Exchange<'_> {
                 auth_time: code.auth_time,
                 sign_in_method: code.sign_in_method,
                 claims: code.claims,
-                resources: code.resources,
+                resources: target.granted,
                 dpop_jkt: refresh_key(self.client, self.proof),
                 created_at: now,
             },
@@ -222,6 +236,27 @@ impl Exchange<'_> {
             .db
             .write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
         Ok(committed(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
+    }
+
+    /// Returns the error of a code that is not redeemed.
+    fn invalid_code(&self, context: &Context, fault: CodeFault) -> OAuthError {
+        let description = "Authorization code is invalid, expired, or already used";
+        let texts = context.config.policies.responses.error_texts;
+        texts.explain(OAuthError::invalid_grant(description), || {
+            let lifetime = fapi::code_ttl(&context.config, self.client).whole_seconds();
+            match fault {
+                CodeFault::Unknown => {
+                    format!("no such code was issued to this client; codes live {lifetime} seconds")
+                }
+                CodeFault::Expired => {
+                    format!("this code has expired, codes live {lifetime} seconds")
+                }
+                CodeFault::Used => "this code was used before, each code is valid once".to_owned(),
+                CodeFault::Revoked => {
+                    "this code was revoked, start the authorization again".to_owned()
+                }
+            }
+        })
     }
 }
 
@@ -279,22 +314,4 @@ enum CodeFault {
     Used,
     /// Revoked, or the account lost the right to use applications.
     Revoked,
-}
-
-fn invalid_code(context: &Context, fault: CodeFault) -> OAuthError {
-    let description = "Authorization code is invalid, expired, or already used";
-    let texts = context.config.policies.responses.error_texts;
-    texts.explain(OAuthError::invalid_grant(description), || {
-        let lifetime = context.config.code_ttl().whole_seconds();
-        match fault {
-            CodeFault::Unknown => {
-                format!("no such code was issued to this client; codes live {lifetime} seconds")
-            }
-            CodeFault::Expired => {
-                format!("this code has expired, codes live {lifetime} seconds")
-            }
-            CodeFault::Used => "this code was used before, each code is valid once".to_owned(),
-            CodeFault::Revoked => "this code was revoked, start the authorization again".to_owned(),
-        }
-    })
 }

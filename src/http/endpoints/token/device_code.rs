@@ -15,7 +15,7 @@ use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::rate_limit::device_polls::Poll;
-use crate::resources::{self, Target};
+use crate::resources::{self, Granted, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
@@ -185,7 +185,11 @@ async fn redeem(
     let (account, granted) = (&device.account, Scope::stored(&device.scope));
     let held = resources::held(context, account, &granted).await?;
     let scope = client.scope.still_granted(&granted, &held);
-    let target = Target::within(context, None, request.resource, &scope).await?;
+    let own = Granted {
+        resources: None,
+        at: now,
+    };
+    let target = Target::within(context, own, request.resource, &scope).await?;
     let grant = GrantId::generate(now);
     let issue = Issue {
         client,

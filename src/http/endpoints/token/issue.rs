@@ -9,7 +9,6 @@ use crate::accounts::person_claims;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::ids::{GrantId, RefreshTokenId};
-use crate::oauth::OAuthError;
 use crate::oauth::access_token::{self, AccessTokenClaims};
 use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::dpop::{Confirmation, Thumbprint, token_type};
@@ -19,6 +18,7 @@ use crate::oauth::scope::{Scope, ScopeName};
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::oauth::signing_algorithm::{SigningAlgorithm, TokenHash};
 use crate::oauth::token_exchange::Actor;
+use crate::oauth::{OAuthError, fapi};
 use crate::secret::Secret;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
@@ -146,11 +146,15 @@ impl Issue<'_> {
             sub: &self.account.id,
         };
         let algorithms = self.client.algorithms;
-        let turn = keys.turn_with(algorithms.access_token).await?;
+        let turn = keys
+            .turn_with(self.algorithm(context, algorithms.access_token))
+            .await?;
+        self.require_fapi_algorithm(turn.algorithm())?;
         let format = context.config.policies.tokens.access_token_format;
         let access_token = turn.sign(format.issued_type(), &claims).await?;
         let id_token = if let Some(person) = person {
-            let turn = keys.same_turn_with(&turn, algorithms.id_token)?;
+            let turn = keys.same_turn_with(&turn, self.algorithm(context, algorithms.id_token))?;
+            self.require_fapi_algorithm(turn.algorithm())?;
             let claims = IdTokenClaims {
                 acr,
                 at_hash: at_hash(&access_token, turn.algorithm()),
@@ -176,6 +180,30 @@ impl Issue<'_> {
             scope: self.scope.to_string(),
             token_type: token_type(self.key),
         })
+    }
+
+    /// Returns the algorithm of a token, by the choice of the client.
+    fn algorithm(
+        &self,
+        context: &Context,
+        chosen: Option<SigningAlgorithm>,
+    ) -> Option<SigningAlgorithm> {
+        if self.client.fapi {
+            fapi::signing_algorithm(chosen, &context.config.signing_algorithms.0)
+        } else {
+            chosen
+        }
+    }
+
+    /// Refuses a signature that the FAPI 2.0 Security Profile forbids (§5.4.1): this server has no key for another
+    /// algorithm.
+    fn require_fapi_algorithm(&self, algorithm: SigningAlgorithm) -> Result<(), OAuthError> {
+        if self.client.fapi && !fapi::is_permitted(algorithm) {
+            return Err(OAuthError::server_error(
+                "a client is held to FAPI 2.0, and there is no signing key for PS256, ES256 or EdDSA",
+            ));
+        }
+        Ok(())
     }
 
     /// Returns the claims about the person in the ID token; `None` if there is no ID token (OpenID Connect

@@ -21,7 +21,7 @@ use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::scope::Scope;
 use crate::oauth::scope_parameter;
 use crate::oauth::{ErrorCode, OAuthError};
-use crate::resources::{self, Target};
+use crate::resources::{self, Granted, Target};
 use crate::secret::{Secret, SecretHash};
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
@@ -153,9 +153,12 @@ impl AssertionGrant<'_> {
         let target = match &asserted {
             None => Target::requested(context, self.resource, &scope).await?,
             Some(asserted) => {
-                let granted = resources::known(context).await?.read(asserted)?;
-                let asked = self.resource;
-                Target::within(context, Some(&granted), asked, &scope).await?
+                let named = resources::known(context).await?.read(asserted)?;
+                let granted = Granted {
+                    resources: Some(&named),
+                    at: context.clock.now(),
+                };
+                Target::within(context, granted, self.resource, &scope).await?
             }
         };
         if target.scope.is_empty() && !requested.is_empty() {

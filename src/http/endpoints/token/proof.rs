@@ -20,10 +20,11 @@ pub(super) async fn proof_of(
     client: &Client,
     head: RequestHead<'_>,
 ) -> Result<Option<Proof>, OAuthError> {
-    let proof = head.proof_without_token(context).await?;
+    let proof = head.proof_of_client(context, client).await?;
     if proof.is_none() && client.dpop_bound {
         return Err(OAuthError::invalid_dpop_proof(
-            "This client registered dpop_bound_access_tokens; each token request needs a DPoP proof",
+            "This client always uses DPoP (dpop_bound_access_tokens, or FAPI 2.0); each token request needs a \
+             DPoP proof",
         ));
     }
     Ok(proof)

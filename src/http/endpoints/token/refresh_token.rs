@@ -3,7 +3,7 @@
 //! A token is used once. The successor is derived from the token, so that a client that lost the
 //! response gets the same successor again within the reuse window. Later reuse counts as theft and
 //! revokes the token family. The token of a public client may be bound to a key (RFC 9449 §5): then a DPoP proof
-//! of the key belongs to each use.
+//! of the key belongs to each use. A client that is held to FAPI 2.0 keeps its token: there is no rotation.
 
 use std::net::IpAddr;
 
@@ -16,20 +16,20 @@ use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::dpop::Proof;
-use crate::ids::{GrantId, RefreshTokenId};
+use crate::ids::{AccountId, ClientRowId, GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
 use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::dpop::Thumbprint;
 use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
 use crate::oauth::scope::Scope;
-use crate::resources::{self, Target};
+use crate::resources::{self, Granted, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::{self, Client};
 use crate::store::dpop_proofs::UsedProof;
 use crate::store::refresh_token_family::{self, Member};
-use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken, Successor};
+use crate::store::refresh_tokens::{self, Grant, NewGrant, NewToken, RefreshToken, Successor};
 
 /// The error description of a refresh token that is not accepted.
 const INVALID: &str = "Refresh token is invalid, expired, or revoked";
@@ -120,7 +120,10 @@ impl Refresh<'_> {
             let tokens = match state {
                 // A thief without the key must not be able to end the grant.
                 RefreshState::Live if !self.has_key_of(&token) => return Err(wrong_key()),
-                RefreshState::Live => self.rotate(token, now).await?,
+                RefreshState::Live => match &token.grant {
+                    Some(grant) if self.client.fapi => self.keep(&token, grant, now).await?,
+                    _ => self.rotate(token, now).await?,
+                },
                 RefreshState::Repeat(rotation) if self.has_key_of(&token) => {
                     Some(self.repeat(&token, rotation, now).await?)
                 }
@@ -183,7 +186,10 @@ impl Refresh<'_> {
     ) -> Result<TokenResponse, OAuthError> {
         let scope = self.scope(token).await?;
         let stored = token.grant.as_ref();
-        let granted = stored.and_then(|grant| grant.resources.as_deref());
+        let granted = Granted {
+            resources: stored.and_then(|grant| grant.resources.as_deref()),
+            at: stored.map_or(now, |grant| grant.created_at),
+        };
         let target = Target::within(self.context, granted, self.resource, &scope).await?;
         let no_claims = GrantedClaims::default();
         let issue = Issue {
@@ -201,6 +207,34 @@ impl Refresh<'_> {
             terms: Terms::default(),
         };
         issue.sign(self.context, now).await
+    }
+
+    /// Returns new tokens beside the same refresh token: FAPI 2.0 §5.3.2.1 forbids rotation, since a client that
+    /// loses a response would lose its access. The token is bound to the client's key, so a stolen copy is useless.
+    /// `None` if a concurrent request changed the state first.
+    async fn keep(
+        &self,
+        token: &RefreshToken,
+        grant: &Grant,
+        now: Timestamp,
+    ) -> Result<Option<TokenResponse>, OAuthError> {
+        let tokens = self.sign(token, &grant.id, now).await?;
+        let renewal = Renewal {
+            token: token.id.clone(),
+            client: self.client.row_id.clone(),
+            account: token.account.id.clone(),
+            proof: self.proof.map(|proof| proof.used.clone()),
+            now,
+            expires_at: self
+                .context
+                .config
+                .refresh_token_expiry(now, grant.created_at),
+        };
+        let commit = self
+            .context
+            .db
+            .write(renewal, |tx, renewal| Box::pin(renewal.commit(tx)));
+        Ok(committed(commit.await)?.then(|| tokens.with_refresh_token(Some(self.presented))))
     }
 
     /// Rotates the token (first use); `None` if a concurrent request changed the state first.
@@ -305,6 +339,27 @@ impl Refresh<'_> {
             tracing::warn!(token = %token.id, "refresh token reused; token family revoked");
         }
         Ok(invalid_refresh_token(self.context, TokenFault::Used))
+    }
+}
+
+/// Everything that a refresh without rotation writes, in one transaction.
+struct Renewal {
+    token: RefreshTokenId,
+    client: ClientRowId,
+    account: AccountId,
+    proof: Option<UsedProof>,
+    now: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl Renewal {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        spend(tx, self.proof.as_ref()).await?;
+        clients::hold(tx, &self.client, &self.account).await?;
+        if refresh_tokens::renew(tx, &self.token, self.now, self.expires_at).await? {
+            return Ok(());
+        }
+        Err(store::Error::RaceLost)
     }
 }
 

@@ -186,7 +186,8 @@ impl Exchange<'_> {
                 &token.scope,
             ));
         }
-        let scope = resources::still_of(context, requested, &token.audience).await?;
+        let issued_at = token.issued_at;
+        let scope = resources::still_of(context, requested, &token.audience, issued_at).await?;
         let held = resources::held(context, &subject.account, &scope).await?;
         let issued_to = token.client_id.as_deref().unwrap_or_default();
         let issued_to = clients::find(context, issued_to).await?;
