@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use crate::appearance::{self, Appearance};
 use crate::clock::{Clock, MachineInstant};
 use crate::config::Config;
 use crate::database_url::DatabaseUrl;
@@ -41,6 +42,8 @@ pub type SharedContext = Arc<Context>;
 pub struct Context {
     /// The settings.
     pub config: Config,
+    /// Texts and look of the pages.
+    pub appearance: Appearance,
     /// The database.
     pub db: Db,
     /// Signing keys; `None` if OAuth is off.
@@ -153,6 +156,9 @@ pub enum Error {
     /// The generated keys cannot be read or created.
     #[error("{0}")]
     RotatedKeys(#[source] keys::Error),
+    /// The operator's texts or mark of the pages cannot be used.
+    #[error("{0}")]
+    Appearance(#[from] appearance::Error),
     /// Argon2id failed.
     #[error("passwords cannot be hashed")]
     Passwords(#[from] passwords::Error),
@@ -217,6 +223,7 @@ impl Context {
         let documents_fetch = Fetch::new(config.document_rules(), Arc::clone(&network));
         let remote_fetch = Fetch::new(config.remote_rules(), network);
         Ok(Self {
+            appearance: Appearance::built_in(&config),
             resources: config.known_resources(),
             sealer: Sealer::new(&config, random.clone()),
             documents_fetch,
@@ -259,7 +266,13 @@ impl Context {
             None
         };
         let limits = sources.signing;
+        let appearance = if config.web_enabled {
+            Some(Appearance::load(&config)?)
+        } else {
+            None
+        };
         let mut context = Self::without_keys(config, sources).await?;
+        context.appearance = appearance.unwrap_or(context.appearance);
         if let Some(configured) = configured {
             let environment = KeyEnvironment {
                 db: context.db.clone(),

@@ -23,6 +23,7 @@ pub mod signing_keys;
 pub mod context;
 
 // Services of the context.
+pub mod appearance;
 pub mod keys;
 pub mod logo_cache;
 pub mod passwords;

@@ -3,6 +3,7 @@
 
 import { fetchSession, hasPermission, signedInAs } from "./account.js";
 import { describeError } from "./api.js";
+import { restoreDraft, setDraftOwner } from "./drafts.js";
 import { formatPlural, formatText, messages } from "./i18n.js";
 import { redirectToLogin, signOutButton } from "./navigation.js";
 import { $, el, finishPage, hideMessage, reloadButton, showMessage } from "./page.js";
@@ -35,6 +36,7 @@ export async function requireSession(current) {
     $("main").focus();
   });
   const { account } = answer.body;
+  setDraftOwner(account);
   if (account) $("account").append(el("span", {}, ...signedInAs(account)));
   $("account").append(signOutLink());
   const pages = PAGES.filter(([name]) => name !== "admin" || name === current || hasPermission(account, "ADMINISTRATOR"));
@@ -100,7 +102,8 @@ export function renderView(title, ...nodes) {
     heading.focus();
   }
   wasRendered = true;
-  if (pendingMessage) showMessage(pendingMessage, "good");
+  const message = restoreDraft() ?? pendingMessage;
+  if (message) showMessage(message, "good");
   pendingMessage = null;
 }
 

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use time::Duration;
 use url::Url;
 
+use super::brand::Color;
 use crate::compat::Policies;
 use crate::database_url::DatabaseUrl;
 use crate::oauth::permission::PermissionSet;
@@ -94,6 +95,8 @@ optional!(
     Url,
     Secret,
     String,
+    PathBuf,
+    Color,
     Permissions,
     TokenStorage,
     PrivateUseSchemes,

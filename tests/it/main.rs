@@ -20,6 +20,7 @@ mod admin_clients;
 mod admin_lists;
 mod admin_revocation;
 mod api_document;
+mod appearance;
 mod audit;
 mod authorization_code;
 mod authorize;

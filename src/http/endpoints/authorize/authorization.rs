@@ -179,7 +179,7 @@ impl Authorization<'_> {
     fn code_response(&self, code: &Secret) -> Response {
         let response = self.request.receiver();
         let response = response.respond(self.context, &[("code", code.reveal())]);
-        response.into_response(self.context)
+        response.into_response(self.context, self.browser.headers)
     }
 
     fn by_redirect(&self, error: OAuthError) -> AuthorizeError {
