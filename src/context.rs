@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::appearance::{self, Appearance};
 use crate::clock::{Clock, MachineInstant};
 use crate::config::Config;
+use crate::countries::{self, Countries};
 use crate::database_url::DatabaseUrl;
 use crate::egress::Fetch;
 use crate::egress::network::{Network, System};
@@ -42,6 +43,8 @@ pub type SharedContext = Arc<Context>;
 pub struct Context {
     /// The settings.
     pub config: Config,
+    /// Countries of addresses, for lists of sessions.
+    pub countries: Countries,
     /// Texts and look of the pages.
     pub appearance: Appearance,
     /// The database.
@@ -159,6 +162,9 @@ pub enum Error {
     /// The operator's texts or mark of the pages cannot be used.
     #[error("{0}")]
     Appearance(#[from] appearance::Error),
+    /// The file with the countries of addresses cannot be used.
+    #[error("{0}")]
+    Countries(#[from] countries::Error),
     /// Argon2id failed.
     #[error("passwords cannot be hashed")]
     Passwords(#[from] passwords::Error),
@@ -224,6 +230,7 @@ impl Context {
         let remote_fetch = Fetch::new(config.remote_rules(), network);
         Ok(Self {
             appearance: Appearance::built_in(&config),
+            countries: Countries::default(),
             resources: config.known_resources(),
             sealer: Sealer::new(&config, random.clone()),
             documents_fetch,
@@ -271,7 +278,9 @@ impl Context {
         } else {
             None
         };
+        let countries = Countries::read(config.geoip_db.as_deref())?;
         let mut context = Self::without_keys(config, sources).await?;
+        context.countries = countries;
         context.appearance = appearance.unwrap_or(context.appearance);
         if let Some(configured) = configured {
             let environment = KeyEnvironment {

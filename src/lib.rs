@@ -24,6 +24,7 @@ pub mod context;
 
 // Services of the context.
 pub mod appearance;
+pub mod countries;
 pub mod keys;
 pub mod logo_cache;
 pub mod passwords;
@@ -54,3 +55,4 @@ pub mod ids;
 pub mod random;
 pub mod secret;
 pub mod trace_id;
+pub mod user_agent;

@@ -135,7 +135,7 @@ $("deny").addEventListener("click", () => withButtonsDisabled(() => sendDecision
 async function sendDecision(decision) {
   hideMessage();
   showProgress(messages.consent.progress);
-  const answer = await call("POST", PATH, { user_code: code, decision, client_version: version, scopes: selectedScopes($("scopes")) });
+  const answer = await call("POST", PATH, { user_code: code, decision, client_version: version, scopes: selectedScopes($("scopes")), device_name: $("device-name").value });
   showProgress("");
   if (answer.status === 200) {
     if (answer.body.status === "approved") {

@@ -34,6 +34,11 @@ export function isEnglish() {
   return /^en\b/i.test(LANGUAGE);
 }
 
+/** Returns the name of a country in the language of the page; `code` is of ISO 3166-1. */
+export function countryName(code) {
+  return new Intl.DisplayNames(LANGUAGE, { type: "region" }).of(code);
+}
+
 /** Formats a list: "a, b and c". */
 export function formatList(items) {
   return new Intl.ListFormat(LANGUAGE).format(items);

@@ -6,6 +6,7 @@ import { describeError } from "./api.js";
 import { restoreDraft, setDraftOwner } from "./drafts.js";
 import { formatPlural, formatText, messages } from "./i18n.js";
 import { redirectToLogin, signOutButton } from "./navigation.js";
+import { showNewSignIns } from "./origins.js";
 import { $, el, finishPage, hideMessage, reloadButton, showMessage } from "./page.js";
 
 const strings = messages.layout;
@@ -47,6 +48,7 @@ export async function requireSession(current) {
   $("nav").setAttribute("aria-label", strings.pages);
   $("nav").replaceChildren(el("ul", {}, ...items));
   $("nav").hidden = false;
+  showNewSignIns(answer.body.sessions);
   return answer.body;
 }
 

@@ -35,7 +35,7 @@ export function el(tag, attributes = {}, ...children) {
 /** Shows one section of the page, hides the others, and focuses the heading. */
 export function showSection(section) {
   for (const other of $("main").children) {
-    if (other.tagName !== "NOSCRIPT") other.hidden = other !== section;
+    if (other.tagName !== "NOSCRIPT" && !other.classList.contains("notice")) other.hidden = other !== section;
   }
   disableGuardedButtons();
   const heading = section.querySelector("h1");

@@ -266,6 +266,9 @@ settings! {
     /// language (ar, de, en, es, fr, ja, pt-BR, zh-Hans). Missing texts are taken from the built-in language, or from
     /// English. Read at the start.
     messages_dir: Option<PathBuf> = "MESSAGES_DIR" or "";
+    /// MaxMind DB file with the countries of addresses, such as GeoLite2-Country.mmdb, for the list of sessions. Not
+    /// set: the list shows addresses alone. Read at the start.
+    geoip_db: Option<PathBuf> = "GEOIP_DB" or "";
 }
 
 impl Config {

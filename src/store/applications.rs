@@ -7,6 +7,7 @@ use super::clients::IS_NOT_DELETED;
 use super::db::Db;
 use super::error::Result;
 use super::open_revocations::{GRANT_ENDED, REFRESH_TOKEN_ENDED};
+use super::origins::StoredOrigin;
 use super::paging::{Page, Paged};
 use super::row::row;
 use super::sql::{Sql, sql};
@@ -32,6 +33,19 @@ pub struct Application {
     pub scope: Scope,
     /// Expiry of the remembered consent, if any.
     pub remembered_until: Option<Timestamp>,
+    /// The newest live grants with a known origin.
+    pub accesses: Vec<Access>,
+}
+
+/// A live grant of an application.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The browser that approved, or the device.
+    pub origin: StoredOrigin,
+    /// Time of the grant.
+    pub granted_at: Timestamp,
+    /// Time of the exchange or of the last refresh.
+    pub last_used_at: Timestamp,
 }
 
 /// The credentials that a list of applications counts.
@@ -63,7 +77,7 @@ const LIVE: Sql = sql!(
     "SELECT g.client_id, g.created_at AS given_at, \
      COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope, ",
     NEVER,
-    " AS remembered_until \
+    " AS remembered_until, g.address, g.user_agent, g.device_name \
      FROM auth_grants g LEFT JOIN oauth_authorisation_codes k ON k.id = g.code_id \
      WHERE g.account_id = $1 AND NOT g.client_credentials AND g.revoked_at IS NULL AND NOT ",
     GRANT_ENDED,
@@ -83,8 +97,9 @@ const LIVE: Sql = sql!(
     ")) UNION ALL \
      SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope, ",
     NEVER,
-    " AS remembered_until \
-     FROM oauth_refresh_tokens t WHERE t.account_id = $1 AND t.revoked_at IS NULL AND ",
+    " AS remembered_until, ",
+    NO_ORIGIN,
+    " FROM oauth_refresh_tokens t WHERE t.account_id = $1 AND t.revoked_at IS NULL AND ",
     (
         "julianday(t.expires_at) > julianday($2)",
         "t.expires_at > $2"
@@ -96,8 +111,9 @@ const LIVE: Sql = sql!(
     APPROVED_BY_LIVE_CREDENTIAL,
     ") UNION ALL \
      SELECT n.client_id, n.approved_at AS given_at, n.used_at, n.scope, \
-     n.expires_at AS remembered_until \
-     FROM auth_consents n WHERE $4 AND n.account_id = $1 AND ",
+     n.expires_at AS remembered_until, ",
+    NO_ORIGIN,
+    " FROM auth_consents n WHERE $4 AND n.account_id = $1 AND ",
     (
         "julianday(n.expires_at) > julianday($2)",
         "n.expires_at > $2"
@@ -108,6 +124,14 @@ const LIVE: Sql = sql!(
 
 /// The expiry of the remembered consent in a row without such a consent.
 const NEVER: Sql = Sql::new("NULL", "NULL::timestamptz");
+
+/// The origin of a row that is no grant.
+const NO_ORIGIN: Sql = Sql::same(
+    "CAST(NULL AS text) AS address, CAST(NULL AS text) AS user_agent, CAST(NULL AS text) AS device_name",
+);
+
+/// Maximum number of grants of an application that are listed.
+const ACCESSES_MAX: usize = 20;
 
 /// The clients with a live grant, refresh token or remembered consent that are not being deleted.
 const AUTHORIZED: Sql = sql!(
@@ -131,9 +155,28 @@ struct LiveGrantRow {
     used_at: Timestamp,
     scope: Option<String>,
     remembered_until: Option<Timestamp>,
+    address: Option<String>,
+    user_agent: Option<String>,
+    device_name: Option<String>,
 }
 
-row!(LiveGrantRow: client_id, given_at, used_at, scope, remembered_until);
+row!(LiveGrantRow:
+    client_id, given_at, used_at, scope, remembered_until, address, user_agent, device_name
+);
+
+impl LiveGrantRow {
+    fn access(&self) -> Access {
+        Access {
+            origin: StoredOrigin {
+                address: self.address.clone(),
+                user_agent: self.user_agent.clone(),
+                device_name: self.device_name.clone(),
+            },
+            granted_at: self.given_at,
+            last_used_at: self.used_at,
+        }
+    }
+}
 
 /// Lists a page of the authorized applications, by name.
 pub async fn list(
@@ -184,6 +227,10 @@ fn combine(
 ) -> Option<Application> {
     let alive = by_client.remove(&row.id)?;
     let names = alive.iter().filter_map(|row| row.scope.as_deref());
+    let known = alive.iter().filter(|row| row.address.is_some());
+    let mut accesses: Vec<Access> = known.map(LiveGrantRow::access).collect();
+    accesses.sort_by_key(|access| std::cmp::Reverse(access.granted_at));
+    accesses.truncate(ACCESSES_MAX);
     Some(Application {
         first_granted_at: alive.iter().map(|row| row.given_at).min()?,
         last_used_at: alive.iter().map(|row| row.used_at).max()?,
@@ -191,6 +238,7 @@ fn combine(
         scope: names
             .flat_map(|scope| Scope::stored(scope).iter().collect::<Vec<_>>())
             .collect(),
+        accesses,
         row_id: row.id,
         client_id: row.client_id,
         name: row.name,

@@ -126,6 +126,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0016_client_algorithms.sql"),
         include_str!("../../migrations/postgres/0016_client_algorithms.sql"),
     ),
+    Migration::new(
+        22,
+        "origins",
+        include_str!("../../migrations/sqlite/0022_origins.sql"),
+        include_str!("../../migrations/postgres/0022_origins.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

@@ -41,6 +41,7 @@ pub mod lock;
 pub mod migrate;
 pub mod new_accounts;
 mod open_revocations;
+pub mod origins;
 pub mod own_grants;
 pub mod paging;
 pub mod profiles;

@@ -102,6 +102,7 @@ mod openid_tokens;
 mod operator_resource_grants;
 mod operator_resources;
 mod operators_kit;
+mod origins;
 mod pages;
 mod password_forms;
 mod permission_at_use;

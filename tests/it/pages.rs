@@ -66,6 +66,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/messages/pt-BR.json", "application/json"),
     ("/web/messages/zh-Hans.json", "application/json"),
     ("/web/navigation.js", "text/javascript; charset=utf-8"),
+    ("/web/origins.js", "text/javascript; charset=utf-8"),
     ("/web/page.js", "text/javascript; charset=utf-8"),
     ("/web/remote-callback.js", "text/javascript; charset=utf-8"),
     ("/web/scopes.js", "text/javascript; charset=utf-8"),

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { DESKTOP, PHONE, checkPageEverywhere, heading, openBrowser, openPath, signIn, waitForHeading } from './browser.mjs';
-import { issuer, member } from './community.mjs';
+import { DESKTOP, PHONE, checkPageEverywhere, formatMessage, heading, openBrowser, openPath, signIn, waitForHeading } from './browser.mjs';
+import { deviceClient, issuer, member, poll, startDevice } from './community.mjs';
 import { messagesOf } from './messages.mjs';
 
 const LOCALES = [['en', 'en-GB'], ['ar', 'ar']];
@@ -30,6 +30,47 @@ for (const [language, locale] of LOCALES) {
     await checkPageEverywhere(page, `${language}-not-found`);
     await page.getByRole('link', { name: messages.common.home }).click();
     await waitForHeading(page, messages.index.heading);
+  });
+
+  test(`a device gets a name, and the list of applications has it: ${language}`, async (t) => {
+    const [frigg, app] = [member('Frigg'), deviceClient()];
+    const device = await startDevice(app);
+    const page = await openBrowser(t, frigg, { viewport: PHONE, locale });
+    await openPath(page, `/oauth/consent?user_code=${device.user_code}`);
+    await waitForHeading(page, formatMessage(messages.device.heading, { client: 'Television' }));
+    await page.getByLabel(messages.device.name).fill('Living room');
+    await checkPageEverywhere(page, `${language}-device-name`);
+    await page.getByRole('button', { name: messages.device.allow, exact: true }).click();
+    await waitForHeading(page, messages.device.allowed.title);
+    assert.equal((await poll(app, device)).status, 200);
+    await openPath(page, '/settings/applications');
+    await page.getByText(formatMessage(messages.applications.onDevice, { device: 'Living room' })).waitFor();
+    await checkPageEverywhere(page, `${language}-applications-device`);
+  });
+
+  test(`a sign-in from an unknown browser is shown, and ended: ${language}`, async (t) => {
+    const words = messages.security;
+    const frigg = member('Frigg');
+    const page = await openBrowser(t, frigg, { viewport: PHONE, locale });
+    const other = await openBrowser(t, frigg, { locale });
+    await openPath(page, '/settings/security');
+    await waitForHeading(page, words.heading);
+    const notice = page.getByRole('region', { name: words.newSignIn.title });
+    await notice.getByText(words.newSignIn.advice).waitFor();
+    await checkPageEverywhere(page, `${language}-new-sign-in`);
+    await notice.getByRole('button', { name: words.newSignIn.end }).click();
+    await page.getByText(words.newSignIn.ended.title).waitFor();
+    await checkPageEverywhere(page, `${language}-new-sign-in-ended`);
+    await openPath(other, '/settings/security');
+    await waitForHeading(other, messages.login.heading);
+    // A recognized sign-in is not shown again in this browser.
+    const third = await openBrowser(t, frigg, { locale });
+    await openPath(third, '/');
+    await openPath(page, '/');
+    await page.getByRole('region', { name: words.newSignIn.title }).getByRole('button', { name: words.newSignIn.known }).click();
+    await openPath(page, '/settings/access-keys');
+    await waitForHeading(page, messages.accessKeys.heading);
+    assert.equal(await page.getByRole('region', { name: words.newSignIn.title }).count(), 0);
   });
 
   test(`typed text comes back after the session has ended: ${language}`, async (t) => {

@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
+use super::origin::Origin;
 use super::{RequestedPage, entry};
 use crate::clock::Timestamp;
-use crate::context::SharedContext;
+use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::PathId;
@@ -20,10 +21,25 @@ use crate::store::audit::{self, Event};
 use crate::store::paging::Pages;
 use crate::store::{self, applications, clients, consents, revocation};
 
+/// A grant of an application: an approval with its tokens.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthApplicationAccess)]
+pub struct Access {
+    /// Time of the approval's exchange for tokens.
+    granted_at: Timestamp,
+    /// Time of the last token response.
+    last_used_at: Timestamp,
+    /// The browser that approved or, in the device flow, the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+}
+
 /// An application authorized by the account.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizedApplication)]
 pub struct Application {
+    /// The newest grants with a known origin, at most 20.
+    accesses: Vec<Access>,
     /// Public client id.
     client_id: String,
     /// Name of the client.
@@ -83,6 +99,7 @@ pub async fn list(
         .rows
         .into_iter()
         .map(|application| Application {
+            accesses: accesses(&context, application.accesses),
             client_id: application.client_id,
             client_name: application.name,
             first_granted_at: application.first_granted_at,
@@ -96,6 +113,15 @@ pub async fn list(
         applications,
         pages: found.pages,
     }))
+}
+
+fn accesses(context: &Context, stored: Vec<applications::Access>) -> Vec<Access> {
+    let access = |one: applications::Access| Access {
+        granted_at: one.granted_at,
+        last_used_at: one.last_used_at,
+        origin: Origin::of(context, one.origin),
+    };
+    stored.into_iter().map(access).collect()
 }
 
 /// `DELETE /api/auth/oauth/applications/{oauth_client_id}`: revokes every grant, code and token that

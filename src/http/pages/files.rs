@@ -203,6 +203,7 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("login.js"),
     script!("logout.js"),
     script!("navigation.js"),
+    script!("origins.js"),
     script!("page.js"),
     script!("remote-callback.js"),
     script!("scopes.js"),

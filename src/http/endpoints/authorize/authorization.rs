@@ -11,10 +11,12 @@ use super::response::{consent_page, redirect};
 use super::{AuthorizeError, Browser, pending_cookie};
 use crate::context::Context;
 use crate::http::caller::ResourceOwner;
+use crate::http::extract::ClientAddress;
 use crate::oauth::OAuthError;
 use crate::secret::{Secret, SecretHash};
 use crate::store;
 use crate::store::authorization_requests::NewRequest;
+use crate::store::origins::Origin;
 
 /// A resolved request in this browser, new or pending.
 pub(super) struct Authorization<'a> {
@@ -153,13 +155,14 @@ impl Authorization<'_> {
     /// Prepares the transaction. Returns the code too, if a remembered consent may approve the request. Only a
     /// page grants claims one by one.
     async fn prepare(&self, new: NewRequest) -> store::Result<(Begin, Option<Secret>)> {
-        let (context, address) = (self.context, self.browser.address);
+        let context = self.context;
+        let origin = Origin::of(ClientAddress(self.browser.address), self.browser.headers);
         let approvable = Approvable::unstored(&new, &self.request.client);
         let claims = approvable.individual_claims(&new.shown_scope);
         let (approval, code) = if new.repeatable && claims.is_empty() {
             let granted = Granted::without_page(new.shown_scope.clone());
             let remembering = Remembering::Repeat(approvable.consent_key(context).await?);
-            let approval = Approval::new(context, &approvable, granted, remembering, address);
+            let approval = Approval::new(context, &approvable, granted, remembering, origin);
             Some(approval).unzip()
         } else {
             (None, None)

@@ -211,6 +211,7 @@ impl Exchange<'_> {
                 claims: code.claims,
                 resources: code.resources,
                 dpop_jkt: refresh_key(self.client, self.proof),
+                device: None,
                 created_at: now,
             },
             code: code.id,
