@@ -68,6 +68,7 @@ pub mod signing_keys;
 mod sql;
 pub mod userinfo_terms;
 pub mod value;
+pub mod webhook_deliveries;
 
 pub use db::{Db, Tx};
 pub use error::{Error, Result};
