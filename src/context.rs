@@ -85,6 +85,8 @@ pub struct Context {
     pub documents_fetch: Fetch,
     /// Outgoing requests to remote servers, behind the SSRF guard.
     pub remote_fetch: Fetch,
+    /// Outgoing requests to the webhook, behind the SSRF guard.
+    pub webhook_fetch: Fetch,
     /// Single flight for client metadata documents.
     pub document_fetches: SingleFlight<Result<Client, OAuthError>>,
     /// Cache of the key sets of clients.
@@ -227,7 +229,8 @@ impl Context {
             .await
             .map_err(Error::Database)?;
         let documents_fetch = Fetch::new(config.document_rules(), Arc::clone(&network));
-        let remote_fetch = Fetch::new(config.remote_rules(), network);
+        let remote_fetch = Fetch::new(config.remote_rules(), Arc::clone(&network));
+        let webhook_fetch = Fetch::new(config.webhook_rules(), network);
         Ok(Self {
             appearance: Appearance::built_in(&config),
             countries: Countries::default(),
@@ -235,6 +238,7 @@ impl Context {
             sealer: Sealer::new(&config, random.clone()),
             documents_fetch,
             remote_fetch,
+            webhook_fetch,
             document_fetches: SingleFlight::default(),
             remote_key_sets: RemoteKeySets::new(),
             logos: LogoCache::default(),

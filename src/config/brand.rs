@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::parse::Setting;
 use super::{Config, Fault};
 
 /// The contrast that normal text needs (WCAG 2.2 level AA).
@@ -87,8 +86,9 @@ impl fmt::Display for Color {
     }
 }
 
-impl Setting for Color {
-    fn parse(text: &str) -> Result<Self, String> {
+impl Color {
+    /// Parses `#` and six hexadecimal digits. The problem tells the accepted form.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let digits = text.strip_prefix('#').unwrap_or_default();
         let is_hex = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         match u32::from_str_radix(digits, 16) {

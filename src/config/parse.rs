@@ -127,6 +127,12 @@ impl Setting for PathBuf {
     }
 }
 
+impl Setting for Color {
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
 impl Setting for SocketAddr {
     fn parse(text: &str) -> Result<Self, String> {
         let full = match text.strip_prefix(':') {

@@ -127,6 +127,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/postgres/0016_client_algorithms.sql"),
     ),
     Migration::new(
+        20,
+        "blocked_clients",
+        include_str!("../../migrations/sqlite/0020_blocked_clients.sql"),
+        include_str!("../../migrations/postgres/0020_blocked_clients.sql"),
+    ),
+    Migration::new(
         22,
         "origins",
         include_str!("../../migrations/sqlite/0022_origins.sql"),

@@ -59,9 +59,11 @@ test('the name of a button contains its text', () => {
   const pairs = [
     ['applications.revoke', 'applications.revokeNamed'], ['applications.forget', 'applications.forgetNamed'],
     ['accessKeys.remove', 'accessKeys.removeNamed'], ['security.signOut', 'security.signOutNamed'],
-    ['admin.token.revoke', 'admin.token.revokeNamed'], ['admin.connection.remove', 'admin.connection.removeNamed'],
+    ['admin.connection.edit', 'admin.connection.editNamed'], ['admin.connection.remove', 'admin.connection.removeNamed'],
     ['admin.key.rotate', 'admin.key.rotateNamed'], ['admin.key.revoke', 'admin.key.revokeNamed'],
     ['admin.resource.edit', 'admin.resource.change'], ['admin.resource.remove', 'admin.resource.removeNamed'],
+    ['admin.member.take', 'admin.member.takeNamed'], ['admin.member.endSession', 'admin.member.endSessionNamed'],
+    ['admin.member.revoke', 'admin.member.revokeKeyNamed'], ['admin.blocked.end', 'admin.blocked.endNamed'],
   ];
   for (const language of languages) {
     const translated = new Map(entries(messagesOf(language)));
@@ -91,7 +93,8 @@ test('no message is unused', () => {
     'errors', 'scopes.risks', 'scopes.groups', 'scopes.labels', 'claims.labels', 'clients.presets', 'clients.kinds', 'clients.redirectHints',
     'clients.snippetKinds', 'clients.rotateQuestion.overlaps', 'accessKeys.expiries', 'admin.events', 'admin.states', 'admin.token',
     'admin.key.states', 'admin.key.about', 'admin.key.counts', 'admin.details.types', 'admin.details.policies', 'admin.details.grantNames',
-    'admin.connection.statuses', 'admin.connection.modes', 'admin.revokeAll',
+    'admin.connection.statuses', 'admin.connection.modes', 'admin.revokeAll', 'admin.memberList.states', 'admin.member.kinds',
+    'admin.member.related', 'admin.exportAs',
   ];
   const unused = english.map(([path]) => path).filter((path) => {
     const group = groups.find((name) => path.startsWith(`${name}.`));

@@ -19,4 +19,4 @@ pub use credentials::{credentials, refuse_two_methods};
 pub use form::{is_form, read_form, read_form_as_sent};
 pub use origin::printable;
 pub use parameters::{Decoded, TOKEN_PARAMETERS, decode, decode_leniently, decode_query, limit_of};
-pub use path::PathId;
+pub use path::{PathId, PathName, PathNames};

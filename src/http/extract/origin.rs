@@ -40,6 +40,7 @@ impl FromRequestParts<SharedContext> for Origin {
 }
 
 /// Makes an untrusted header safe to display: printable ASCII, limited in length.
+#[must_use]
 pub fn printable(value: &[u8]) -> String {
     let value = String::from_utf8_lossy(value);
     value

@@ -19,6 +19,7 @@ use crate::oauth::scope::Scope;
 use crate::store::applications::Counted;
 use crate::store::audit::{self, Event};
 use crate::store::paging::Pages;
+use crate::store::revocation::RevokedCounts;
 use crate::store::{self, applications, clients, consents, revocation};
 
 /// A grant of an application: an approval with its tokens.
@@ -57,6 +58,22 @@ pub struct Application {
     /// Union of the granted and the remembered scopes.
     #[schema(value_type = Vec<String>)]
     scopes: Scope,
+}
+
+impl Application {
+    /// Adds the places of the addresses and the names of the browsers to a stored application.
+    pub(crate) fn of(context: &Context, application: applications::Application) -> Self {
+        Self {
+            accesses: accesses(context, application.accesses),
+            client_id: application.client_id,
+            client_name: application.name,
+            first_granted_at: application.first_granted_at,
+            id: application.row_id,
+            last_used_at: application.last_used_at,
+            remembered_until: application.remembered_until,
+            scopes: application.scope,
+        }
+    }
 }
 
 /// A page of authorized applications, ordered by name.
@@ -98,16 +115,7 @@ pub async fn list(
     let applications = found
         .rows
         .into_iter()
-        .map(|application| Application {
-            accesses: accesses(&context, application.accesses),
-            client_id: application.client_id,
-            client_name: application.name,
-            first_granted_at: application.first_granted_at,
-            id: application.row_id,
-            last_used_at: application.last_used_at,
-            remembered_until: application.remembered_until,
-            scopes: application.scope,
-        })
+        .map(|application| Application::of(&context, application))
         .collect();
     Ok(Json(ApplicationList {
         applications,
@@ -165,6 +173,30 @@ pub async fn revoke(
         )
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /api/auth/oauth/applications`: revokes every grant, code and token of all applications, cancels pending
+/// requests, and forgets the remembered approvals. Sessions stay.
+///
+/// # Errors
+/// 401, 403.
+#[utoipa::path(
+    delete, path = "/api/auth/oauth/applications",
+    operation_id = "OAuthApplicationRevokeAll", tag = "auth",
+    security(("browser" = [])),
+    responses(
+        (status = 200, description = "Counts of the revoked objects", body = RevokedCounts),
+        responses::GuardErrors,
+    )
+)]
+pub async fn revoke_all(
+    State(context): State<SharedContext>,
+    person: Person,
+) -> Result<Json<RevokedCounts>, ApiError> {
+    let account = person.session.account.id;
+    let entry = entry(&context, Event::GrantsRevoked, &account, person.address);
+    let ended = revocation::revoke_applications(&context.db, account, "member", entry).await?;
+    Ok(Json(ended))
 }
 
 /// `DELETE /api/auth/oauth/applications/{oauth_client_id}/consent`: forgets the remembered approval, so that the
