@@ -43,7 +43,10 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/client-details.js", "text/javascript; charset=utf-8"),
     ("/web/client-form.js", "text/javascript; charset=utf-8"),
     ("/web/client-kinds.js", "text/javascript; charset=utf-8"),
-    ("/web/client-protection.js", "text/javascript; charset=utf-8"),
+    (
+        "/web/client-protection.js",
+        "text/javascript; charset=utf-8",
+    ),
     ("/web/clients.js", "text/javascript; charset=utf-8"),
     ("/web/confirm.js", "text/javascript; charset=utf-8"),
     ("/web/consent.js", "text/javascript; charset=utf-8"),
