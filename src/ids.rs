@@ -104,6 +104,11 @@ id!(
     ResourceId
 );
 id!(
+    // `auth_issuers.id`
+    /// A trusted issuer of identity assertions.
+    IssuerId
+);
+id!(
     // `roles.id`
     /// A role.
     RoleId

@@ -11,10 +11,12 @@ pub mod http;
 pub mod jobs;
 
 // Domain rules without HTTP types: this server as a client of others, the clients, the accounts, the resources
-// that tokens are for, the proofs of keys that tokens are bound to, and operations on the signing keys.
+// that tokens are for, the trusted issuers of identity assertions, the proofs of keys that tokens are bound to, and
+// operations on the signing keys.
 pub mod accounts;
 pub mod clients;
 pub mod dpop;
+pub mod issuers;
 pub mod remote;
 pub mod resources;
 pub mod signing_keys;

@@ -31,7 +31,7 @@ function resourceItem(resource, page) {
   const name = resourceLabel(resource);
   const lines = [
     name === resource.url ? null : el("p", { class: "facts" }, el("code", {}, resource.url)),
-    facts(resource.scopes.length === 0 ? strings.noScopes : null, resource.id ? null : strings.fromSettings),
+    facts(resource.scopes.length === 0 ? strings.noScopes : null, resource.id ? null : strings.fromSettings, resource.server_client_id ? formatText(strings.servedBy, { client: resource.server_client_id }) : null),
     resource.scopes.length === 0 ? null : el("ul", {}, ...resource.scopes.map((scope) => scopeLine(scope, page.roles))),
     metadataDetails(resource),
   ];
@@ -81,9 +81,10 @@ function resourceForm(page, resource) {
     return el("div", { class: "field" }, el("label", { for: id }, label), input, el("p", { class: "hint", id: `${id}-hint` }, hint));
   };
   const text = (type) => el("input", { type, autocomplete: "off", spellcheck: "false" });
-  const inputs = { url: text("url"), name: text("text"), scopes: el("textarea", { rows: "4", spellcheck: "false", placeholder: strings.scopesExample }) };
+  const inputs = { url: text("url"), name: text("text"), server: text("text"), scopes: el("textarea", { rows: "4", spellcheck: "false", placeholder: strings.scopesExample }) };
   if (resource) {
     inputs.name.value = resource.name ?? "";
+    inputs.server.value = resource.server_client_id ?? "";
     inputs.scopes.value = resource.scopes.map((scope) => formatScope(scope, page.roles)).join("\n");
   }
   const form = el(
@@ -92,6 +93,7 @@ function resourceForm(page, resource) {
     ...(resource ? [] : [field("resource-url", strings.url, inputs.url, strings.urlHint)]),
     field("resource-name", strings.name, inputs.name, strings.nameHint),
     field("resource-scopes", strings.scopes, inputs.scopes, strings.scopesHint),
+    field("resource-server", strings.server, inputs.server, strings.serverHint),
     el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, resource ? strings.save : strings.add)),
   );
   form.addEventListener("submit", (event) => {
@@ -123,6 +125,7 @@ async function saveResource(inputs, page, resource) {
   }
   const body = { scopes };
   if (inputs.name.value.trim() !== "") body.name = inputs.name.value.trim();
+  if (inputs.server.value.trim() !== "") body.server_client_id = inputs.server.value.trim();
   const answer = resource ? await call("PUT", `${PATH}/${encodeURIComponent(resource.id)}`, body) : await call("POST", PATH, { ...body, url });
   if (!succeeded(answer)) {
     showError(answer);

@@ -1,5 +1,5 @@
-// Administration: clients, refresh tokens, device authorizations, remote connections, resources, audit trail,
-// signing keys.
+// Administration: clients, refresh tokens, device authorizations, remote connections, resources, trusted issuers,
+// audit trail, signing keys.
 // The fragment of the address names the view with its filter and page.
 
 import { hasPermission } from "./account.js";
@@ -7,13 +7,14 @@ import { audit } from "./admin-audit.js";
 import { client, clients } from "./admin-clients.js";
 import { connections } from "./admin-connections.js";
 import { devices } from "./admin-devices.js";
+import { issuers } from "./admin-issuers.js";
 import { keys } from "./admin-keys.js";
 import { VIEWS, renderForbidden } from "./admin-list.js";
 import { resources } from "./admin-resources.js";
 import { tokens } from "./admin-tokens.js";
 import { idFromView, requireSession, startViews } from "./layout.js";
 
-const render = { clients, tokens, devices, connections, resources, audit, keys };
+const render = { clients, tokens, devices, connections, resources, issuers, audit, keys };
 
 const session = await requireSession("admin");
 if (session && session.account && !hasPermission(session.account, "ADMINISTRATOR")) {

@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod grant;
 mod healthcheck;
+mod issuer;
 mod key;
 mod login;
 mod migrate;
@@ -77,6 +78,9 @@ enum Command {
     /// Other resources that tokens may be for, and their scopes: add, list, change, remove.
     #[command(subcommand)]
     Resource(resource::Resource),
+    /// Trusted issuers of identity assertions: add, list, change, map subjects, remove.
+    #[command(subcommand)]
+    Issuer(issuer::Issuer),
     /// The keys that sign tokens: list, rotate, revoke, export.
     #[command(subcommand)]
     Key(key::Key),
@@ -191,6 +195,7 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Key(key) => Box::pin(key.run(settings()?)).await,
         Command::Remote(remote) => remote.run(settings()?).await,
         Command::Resource(resource) => resource.run(settings()?).await,
+        Command::Issuer(issuer) => issuer.run(settings()?).await,
         Command::Plan(plan) => Box::pin(plan.run(settings()?)).await,
         Command::Apply(apply) => Box::pin(apply.run(settings()?)).await,
         Command::Export(export) => export.run(settings()?).await,

@@ -50,6 +50,10 @@ pub(super) struct Add {
     /// Name on the consent page.
     #[arg(long)]
     name: Option<String>,
+    /// Client id of the server of the resource, a confidential application: it may exchange tokens for the
+    /// resource (RFC 8693), with `OAUTH_TOKEN_EXCHANGE`.
+    #[arg(long, value_name = "CLIENT_ID")]
+    server: Option<String>,
     #[command(flatten)]
     scopes: Scopes,
     /// Print JSON.
@@ -76,6 +80,9 @@ pub(super) struct Set {
     /// Name on the consent page.
     #[arg(long)]
     name: Option<String>,
+    /// Client id of the server of the resource, which may exchange tokens for the resource; an empty text: none.
+    #[arg(long, value_name = "CLIENT_ID")]
+    server: Option<String>,
     #[command(flatten)]
     scopes: Scopes,
     /// Scope to remove from the resource; repeatable.
@@ -123,6 +130,7 @@ impl Add {
         let draft = Draft {
             url: self.url,
             name: self.name,
+            server: self.server,
             scopes: self.scopes.drafts(context).await?,
         };
         let entry = Entry::new(Event::ResourceCreated, context.clock.now());
@@ -205,6 +213,7 @@ impl Set {
         let draft = Draft {
             url: before.resource.url.clone(),
             name: self.name.or_else(|| before.resource.name.clone()),
+            server: self.server.or_else(|| before.server.clone()),
             scopes,
         };
         let entry = Entry::new(Event::ResourceUpdated, context.clock.now());

@@ -213,6 +213,12 @@ settings! {
     /// Requires of every client that authorization requests are pushed (RFC 9126). Clients may demand this for
     /// themselves.
     pushed_requests_required: bool = "OAUTH_REQUIRE_PUSHED_AUTHORIZATION_REQUESTS" or "false";
+    /// Enables token exchange (RFC 8693): the server of a resource, a client that `resource set --server` names,
+    /// exchanges an access token for one with less scope and another audience.
+    token_exchange: bool = "OAUTH_TOKEN_EXCHANGE" or "false";
+    /// Enables the JWT bearer grant (RFC 7523) with identity assertions (ID-JAG) of the issuers that `issuer add`
+    /// added.
+    jwt_bearer: bool = "OAUTH_JWT_BEARER" or "false";
     /// Schemes without a dot, as in cursor://, that redirect URIs of clients without a secret may have,
     /// separated by commas or spaces; none: no such scheme. Not set: claude, cursor, vscode,
     /// vscode-insiders, warp and windsurf; none in the profile storyden.

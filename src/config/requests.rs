@@ -1,6 +1,7 @@
-//! Settings of pushed and signed authorization requests.
+//! Settings of pushed and signed authorization requests, and of the grant types that are off unless set.
 
 use super::Config;
+use crate::oauth::grant_type::GrantType;
 
 impl Config {
     /// Returns true if authorization requests may be pushed (RFC 9126) and signed (RFC 9101).
@@ -8,6 +9,13 @@ impl Config {
     pub fn protects_requests(&self) -> bool {
         let default = self.policies.defaults.pushed_requests_enabled;
         self.par_enabled.unwrap_or(default)
+    }
+
+    /// The enabled grant types that no client lists.
+    pub fn further_grants(&self) -> impl Iterator<Item = GrantType> {
+        let exchange = self.token_exchange.then_some(GrantType::TokenExchange);
+        let assertion = self.jwt_bearer.then_some(GrantType::JwtBearer);
+        exchange.into_iter().chain(assertion)
     }
 
     /// Reports the requirement of pushed requests while these are disabled: no client could be authorized.

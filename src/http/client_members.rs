@@ -10,6 +10,7 @@ use crate::http::error::ApiError;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_metadata::{ClientKeys, check_keys};
+use crate::oauth::grant_type::ClientType;
 use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::client_changes::Changes;
@@ -28,8 +29,8 @@ pub struct ProtectionProps {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     fapi: Option<Value>,
-    /// Public keys of the client (JWK Set, RFC 7517 §5), for `private_key_jwt` and signed requests. Replaces
-    /// `jwks_uri`; `null` removes the keys.
+    /// Public keys of the client (JWK Set, RFC 7517 §5). A confidential client then authenticates with
+    /// `private_key_jwt` in place of a secret. Replaces `jwks_uri`; `null` removes the keys.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Object>)]
     jwks: Option<Value>,
@@ -65,8 +66,9 @@ pub struct AlgorithmProps {
 }
 
 impl ProtectionProps {
-    /// Reads the given members as changes of a client with these keys. A profile without DPoP does not know the
-    /// members, and ignores them; while pushed requests are disabled, their member is unknown too.
+    /// Reads the given members as changes of a client with the keys `before`. Keys of a confidential client are its
+    /// authentication method from then on. A profile without DPoP does not know the members, and ignores them; while
+    /// pushed requests are disabled, their member is unknown too.
     ///
     /// # Errors
     /// 400 for a value of the wrong type, an algorithm that this server does not sign with, or keys that are not
@@ -75,7 +77,7 @@ impl ProtectionProps {
         &self,
         context: &Context,
         client: &Client,
-        keys: &ClientKeys,
+        before: &ClientKeys,
     ) -> Result<Changes, ApiError> {
         let pushed = self.require_pushed_authorization_requests.as_ref();
         let pushed = pushed.filter(|_| context.config.protects_requests());
@@ -91,8 +93,12 @@ impl ProtectionProps {
             });
         }
         let fapi = flag("fapi", self.fapi.as_ref())?;
-        let has_method = client.auth_method == Some(AuthMethod::PrivateKeyJwt);
-        let is_entering = fapi == Some(true) && !has_method;
+        let keys = self.keys(before)?;
+        let has_keys = keys
+            .as_ref()
+            .is_some_and(|keys| *keys != ClientKeys::default());
+        let is_keyed = has_keys && client.kind == ClientType::Confidential;
+        let uses_key = is_keyed || fapi == Some(true);
         Ok(Changes {
             request_protection,
             dpop_bound: flag(
@@ -101,8 +107,8 @@ impl ProtectionProps {
             )?,
             algorithms: self.algorithms.read(context, client.algorithms)?,
             fapi,
-            auth_method: is_entering.then_some(AuthMethod::PrivateKeyJwt),
-            keys: self.keys(keys)?,
+            auth_method: uses_key.then_some(AuthMethod::PrivateKeyJwt),
+            keys,
             ..Changes::default()
         })
     }
@@ -216,7 +222,11 @@ pub fn with_protection(
     client: Client,
     given: &ProtectionProps,
 ) -> Result<(Client, ClientKeys), ApiError> {
-    let changes = given.changes(context, &client, &ClientKeys::default())?;
+    let mut changes = given.changes(context, &client, &ClientKeys::default())?;
+    if changes.fapi != Some(true) {
+        // With a chosen method, the keys are for signed requests.
+        changes.auth_method = client.auth_method.or(changes.auth_method);
+    }
     let client = changes.applied_to(client);
     let keys = changes.keys.unwrap_or_default();
     require_consistent(context, &client, &keys)?;

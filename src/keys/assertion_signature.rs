@@ -1,10 +1,12 @@
-//! Signatures of JWTs that a client signs: client assertions (RFC 7523 §3) and request objects (RFC 9101 §6.2).
+//! Signatures of JWTs that others sign: client assertions (RFC 7523 §3) and request objects (RFC 9101 §6.2) of clients,
+//! and identity assertions (ID-JAG) of issuers.
 
 use jsonwebtoken::jwk::{Jwk as PublicKeyJwk, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use serde::de::DeserializeOwned;
 
 use super::jwt::{TOKEN_MAX, is_type, signature_only};
+use crate::oauth::id_jag;
 use crate::oauth::request_object;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::oauth::unverified_claims::unverified_claims;
@@ -57,7 +59,7 @@ pub fn check_assertion(
     only: Option<&[SigningAlgorithm]>,
 ) -> Result<(), AssertionError> {
     // RFC 8725 §3.11: JWTs for other purposes
-    let foreign = ["at+jwt", request_object::TYPE];
+    let foreign = ["at+jwt", request_object::TYPE, id_jag::TYPE];
     let is_foreign = |typ: &str| foreign.iter().any(|foreign| is_type(typ, foreign));
     let has_type = |typ: Option<&str>| !typ.is_some_and(is_foreign);
     match only {
@@ -87,6 +89,27 @@ pub fn check_request_object(
     check_signature(object, jwks, &allowed, has_type)
 }
 
+/// True if the header is that of an identity assertion: its type, and an algorithm that is accepted.
+#[must_use]
+pub fn is_identity_assertion(assertion: &str) -> bool {
+    header_of(assertion, ASSERTION_ALGORITHMS, has_identity_type).is_ok()
+}
+
+/// Verifies the signature of an identity assertion with the keys of its issuer.
+///
+/// # Errors
+/// [`AssertionError`] with the reason.
+pub fn check_identity_assertion(
+    assertion: &str,
+    jwks: &serde_json::Value,
+) -> Result<(), AssertionError> {
+    check_signature(assertion, jwks, ASSERTION_ALGORITHMS, has_identity_type)
+}
+
+fn has_identity_type(typ: Option<&str>) -> bool {
+    typ.is_some_and(|typ| is_type(typ, id_jag::TYPE))
+}
+
 /// Returns the algorithm of `jsonwebtoken`.
 fn rule_of(algorithm: SigningAlgorithm) -> Algorithm {
     match algorithm {
@@ -97,13 +120,12 @@ fn rule_of(algorithm: SigningAlgorithm) -> Algorithm {
     }
 }
 
-/// Verifies a signature by one of the keys of a set.
-fn check_signature(
+/// Reads a header, if type and algorithm are allowed.
+fn header_of(
     jwt: &str,
-    jwks: &serde_json::Value,
     allowed: &[Algorithm],
     has_type: impl Fn(Option<&str>) -> bool,
-) -> Result<(), AssertionError> {
+) -> Result<Header, AssertionError> {
     if jwt.len() > TOKEN_MAX {
         return Err(AssertionError::Malformed);
     }
@@ -112,6 +134,17 @@ fn check_signature(
     if !is_allowed || header.crit.is_some() {
         return Err(AssertionError::Malformed); // `none` and HMAC too
     }
+    Ok(header)
+}
+
+/// Verifies a signature by one of the keys of a set.
+fn check_signature(
+    jwt: &str,
+    jwks: &serde_json::Value,
+    allowed: &[Algorithm],
+    has_type: impl Fn(Option<&str>) -> bool,
+) -> Result<(), AssertionError> {
+    let header = header_of(jwt, allowed, has_type)?;
     let validation = signature_only(header.alg);
     let keys = jwks.get("keys").and_then(serde_json::Value::as_array);
     let signed = keys.into_iter().flatten().any(|key| {

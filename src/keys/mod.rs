@@ -27,8 +27,8 @@ mod signing_queue;
 use std::path::PathBuf;
 
 pub use assertion_signature::{
-    ASSERTION_ALGORITHM_NAMES, AssertionError, check_assertion, check_request_object,
-    peek_assertion,
+    ASSERTION_ALGORITHM_NAMES, AssertionError, check_assertion, check_identity_assertion,
+    check_request_object, is_identity_assertion, peek_assertion,
 };
 pub use dpop_proof::{SignedProof, verify_proof};
 pub use key_set::{ConfiguredKeys, KeyStatus};

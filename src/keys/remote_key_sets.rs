@@ -1,4 +1,4 @@
-//! Cache of the key sets that clients publish at `jwks_uri` (RFC 7517 §5).
+//! Cache of the key sets that clients and trusted issuers publish at `jwks_uri` (RFC 7517 §5).
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::single_flight::SingleFlight;
 /// Maximum number of cached key sets.
 const SETS_MAX: u64 = 500;
 
-/// A key set as the client published it.
+/// A key set as published.
 #[derive(Clone, Debug)]
 pub struct KeySet {
     /// The JSON Web Key Set.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dpop::{Confirmation, Thumbprint};
 use super::scope::Scope;
+use super::token_exchange::Actor;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, GrantId};
 
@@ -42,6 +43,9 @@ pub struct AccessTokenClaims<'a> {
     /// The way in which the person signed in, if known (RFC 9068 §2.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acr: Option<&'static str>,
+    /// The clients that act for the account, after a token exchange (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<&'a Actor>,
     /// The audience: resources (RFC 8707), or Storyden's own name.
     pub aud: Audience,
     /// Time of the person's sign-in, in seconds since 1970 (RFC 9068 §2.2.1).
@@ -88,6 +92,8 @@ pub struct VerifiedAccessToken {
     pub audience: Audience,
     /// The key that the token is bound to (RFC 9449 §6.1); `None` for a bearer token.
     pub key: Option<Thumbprint>,
+    /// The clients that act for the account, after a token exchange (RFC 8693 §4.1).
+    pub actor: Option<Actor>,
     /// Unique id of the token.
     pub jti: Option<String>,
     /// Expiry, in seconds since 1970.
@@ -131,6 +137,8 @@ pub struct ReadClaims {
     jti: Option<String>,
     #[serde(default)]
     cnf: Option<Confirmation>,
+    #[serde(default)]
+    act: Option<Actor>,
 }
 
 /// One audience or several (RFC 7519 §4.1.3).
@@ -215,6 +223,7 @@ impl ReadClaims {
             client_id: self.client_id,
             audience: self.aud,
             key: self.cnf.map(|cnf| cnf.jkt),
+            actor: self.act,
             jti: self.jti,
             expires_at: self.exp,
             issued_at: self.iat,

@@ -11,10 +11,14 @@ pub enum GrantType {
     ClientCredentials,
     /// The device grant (RFC 8628).
     DeviceCode,
+    /// Token exchange (RFC 8693). Allowed by a resource that names the client as its server.
+    TokenExchange,
+    /// The JWT bearer grant (RFC 7523 §2.1). Allowed by an issuer that names the client in its assertion.
+    JwtBearer,
 }
 
 impl GrantType {
-    /// Every grant type, in the published order.
+    /// Every grant type that a client lists, in the published order.
     pub const ALL: &[Self] = &[
         Self::AuthorizationCode,
         Self::RefreshToken,
@@ -22,11 +26,16 @@ impl GrantType {
         Self::DeviceCode,
     ];
 
+    /// The grant types that no client lists, because other parties allow them.
+    pub const UNLISTED: &[Self] = &[Self::TokenExchange, Self::JwtBearer];
+
     /// The value of `grant_type` at the token endpoint, and the name in a client's stored list.
     #[must_use]
     pub fn wire_name(self) -> &'static str {
         match self {
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             other => other.stored_name(),
         }
     }
@@ -39,10 +48,19 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "device_code",
+            Self::TokenExchange => "token_exchange",
+            Self::JwtBearer => "jwt_bearer",
         }
     }
 
-    /// The grant type of a `grant_type` parameter.
+    /// The grant type of a `grant_type` parameter, also if no client lists the type.
+    #[must_use]
+    pub fn from_parameter(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().chain(Self::UNLISTED).copied();
+        all.find(|grant| grant.wire_name() == name)
+    }
+
+    /// The grant type of a name in the metadata of a client.
     #[must_use]
     pub fn from_wire_name(name: &str) -> Option<Self> {
         Self::ALL

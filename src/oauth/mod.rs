@@ -19,6 +19,7 @@ pub mod error;
 pub mod error_value;
 pub mod fapi;
 pub mod grant_type;
+pub mod id_jag;
 pub mod id_token;
 pub mod key_set;
 pub mod known_resources;
@@ -43,6 +44,7 @@ pub mod server_metadata;
 pub mod sign_in_method;
 pub mod signing_algorithm;
 pub mod strict_json;
+pub mod token_exchange;
 pub mod unverified_claims;
 pub mod user_code;
 

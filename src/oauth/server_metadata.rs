@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::authorization_request::ResponseMode;
 use super::dpop;
 use super::grant_type::GrantType;
+use super::id_jag;
 use super::request_object;
 use super::scope::Scope;
 use super::sign_in_method::SignInMethod;
@@ -64,6 +65,9 @@ pub struct ServerMetadata {
     pub response_modes_supported: Option<&'static [&'static str]>,
     /// Supported values of `grant_type`.
     pub grant_types_supported: Vec<&'static str>,
+    /// Profiles of the grant types: identity assertions with the JWT bearer grant (ID-JAG).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_grant_profiles_supported: Option<&'static [&'static str]>,
     /// Supported methods of PKCE.
     pub code_challenge_methods_supported: &'static [&'static str],
     /// Supported scopes.
@@ -144,6 +148,7 @@ impl ServerMetadata {
                 .iter()
                 .map(|grant| grant.wire_name())
                 .collect(),
+            authorization_grant_profiles_supported: None,
             code_challenge_methods_supported: &["S256"],
             scopes_supported: Scope::all(),
             subject_types_supported: Some(&["public"]),
@@ -190,6 +195,16 @@ impl ServerMetadata {
         let names: Vec<&str> = algorithms.iter().map(|one| one.name()).collect();
         self.userinfo_signing_alg_values_supported = Some(names.clone());
         self.id_token_signing_alg_values_supported = Some(names);
+        self
+    }
+
+    /// Adds a grant type that no client lists; with the JWT bearer grant, the profile of its assertions.
+    #[must_use]
+    pub fn with_grant(mut self, grant: GrantType) -> Self {
+        self.grant_types_supported.push(grant.wire_name());
+        if grant == GrantType::JwtBearer {
+            self.authorization_grant_profiles_supported = Some(&[id_jag::PROFILE]);
+        }
         self
     }
 

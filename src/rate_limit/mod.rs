@@ -109,6 +109,8 @@ pub const LOGOS_ACCOUNT: Rule = Rule::new("logos-account", 60, Duration::minutes
 pub const LOGOS_ADDRESS: Rule = Rule::new("logos-address", 300, Duration::minutes(10));
 /// Fetches of a client's `jwks_uri`, per client.
 pub const KEYS_CLIENT: Rule = Rule::new("keys-client", 20, Duration::minutes(10));
+/// Fetches of the keys of an issuer of identity assertions, per issuer.
+pub const KEYS_ISSUER: Rule = Rule::new("keys-issuer", 20, Duration::minutes(10));
 /// Device authorization requests per client.
 pub const DEVICE_STARTS_CLIENT: Rule =
     Rule::new("device-starts-client", 50_000, Duration::minutes(10));

@@ -4,11 +4,13 @@ use super::Error;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::ids::{ResourceId, RoleId};
+use crate::oauth::grant_type::ClientType;
 use crate::oauth::resource::{DescribedScope, Resource, check_url};
 use crate::oauth::scope::ScopeName;
 use crate::store;
 use crate::store::accounts::MEMBER_ROLE;
 use crate::store::audit::{self, Entry};
+use crate::store::clients;
 use crate::store::resources::{self as rows, StoredResource};
 use crate::store::roles::{self, Role};
 
@@ -21,6 +23,9 @@ const SCOPES_MAX: usize = 32;
 /// The most characters of a name.
 const NAME_MAX: usize = 64;
 
+/// The most characters of the client id of a server.
+const CLIENT_ID_MAX: usize = 255;
+
 /// The most characters of the sentence about a scope.
 const DESCRIPTION_MAX: usize = 200;
 
@@ -31,6 +36,8 @@ pub struct Draft {
     pub url: String,
     /// Name, if any.
     pub name: Option<String>,
+    /// Client id of the server of the resource, which may exchange tokens for the resource (RFC 8693).
+    pub server: Option<String>,
     /// The scopes.
     pub scopes: Vec<DraftScope>,
 }
@@ -136,7 +143,24 @@ async fn checked(
     times: (Timestamp, Timestamp),
 ) -> Result<StoredResource, Error> {
     let known_roles = roles::list(&context.db).await?;
+    check_server(context, draft.server.as_deref()).await?;
     check(draft, id, times, &known_roles)
+}
+
+/// Checks that the server of a resource is a confidential client: only such a client can authenticate.
+async fn check_server(context: &Context, client_id: Option<&str>) -> Result<(), Error> {
+    let Some(client_id) = client_id.filter(|id| !id.is_empty()) else {
+        return Ok(());
+    };
+    match clients::find(&context.db, client_id).await? {
+        Some(client) if client.kind == ClientType::Confidential => Ok(()),
+        Some(_) => Err(Error::Invalid(format!(
+            "The client {client_id:?} is public, and cannot be the server of a resource: it cannot authenticate"
+        ))),
+        None => Err(Error::Invalid(format!(
+            "There is no client with the client id {client_id:?}"
+        ))),
+    }
 }
 
 /// Checks that a resource may be added to `stored`, apart from the scopes.
@@ -166,6 +190,12 @@ pub fn check(
     let name = draft.name.map(|name| name.trim().to_owned());
     let name = name.filter(|name| !name.is_empty());
     check_text("name", name.as_deref().unwrap_or_default(), NAME_MAX)?;
+    let server = draft.server.filter(|id| !id.is_empty());
+    check_text(
+        "client id",
+        server.as_deref().unwrap_or_default(),
+        CLIENT_ID_MAX,
+    )?;
     if draft.scopes.len() > SCOPES_MAX {
         return Err(Error::Invalid(format!(
             "A resource has at most {SCOPES_MAX} scopes"
@@ -191,6 +221,7 @@ pub fn check(
             scopes,
             id: Some(id),
         },
+        server,
         roles: scope_roles,
     })
 }

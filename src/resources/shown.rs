@@ -29,6 +29,9 @@ pub struct Shown {
     /// Name on the consent page.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// Client id of the server of the resource, which may exchange tokens for the resource (RFC 8693).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_client_id: Option<String>,
     /// The scopes of the resource.
     scopes: Vec<ShownScope>,
     /// The document that the server of the resource should serve (RFC 9728 §2).
@@ -58,6 +61,7 @@ impl Shown {
         shown.id = Some(stored.id.clone());
         shown.created_at = Some(stored.created_at);
         shown.updated_at = Some(stored.updated_at);
+        shown.server_client_id.clone_from(&stored.server);
         for (scope, roles) in shown.scopes.iter_mut().zip(&stored.roles) {
             scope.role_ids.clone_from(roles);
         }
@@ -78,6 +82,7 @@ impl Shown {
             updated_at: None,
             url: resource.url.clone(),
             name: resource.name.clone(),
+            server_client_id: None,
             scopes: resource.scopes.iter().map(scope).collect(),
             metadata: metadata(context, resource),
             metadata_url: location(&resource.url).map(String::from),

@@ -2,6 +2,7 @@
 
 use super::approver::{ApproverColumns, GRANT_APPROVER};
 use super::db::{Db, Tx};
+use super::derived_grants::ANCESTOR_ENDED;
 use super::error::Result;
 use super::open_revocations::GRANT_ENDED;
 use super::row::{EngineRow, Row, row};
@@ -216,9 +217,9 @@ struct TokenRow {
 
 row!(TokenRow: client_fapi; approver, terms);
 
-/// Finds the account of an access token, with the current permissions. `None` if the token was revoked
-/// by `jti`, or with its signing key, or if the grant, the access key that approved the grant, or the client has ended. A
-/// missing grant row does not count as revoked, because clean-up deletes old rows.
+/// Finds the account of an access token, with the current permissions. `None` if the token was revoked by `jti`, or with
+/// its signing key, or if the grant, a grant that it derives from, the access key that approved the grant, or the client
+/// has ended. A missing grant row does not count as revoked, because clean-up deletes old rows.
 pub async fn find_by_token(
     db: &Db,
     token: TokenOrigin<'_>,
@@ -237,7 +238,9 @@ pub async fn find_by_token(
         ACCOUNT_ROLES,
         " WHERE a.id = $1 AND (g.id IS NULL OR NOT ",
         GRANT_ENDED,
-        ") AND NOT EXISTS (SELECT 1 FROM auth_revoked_tokens x WHERE x.jti = $3) \
+        ") AND NOT ",
+        ANCESTOR_ENDED,
+        " AND NOT EXISTS (SELECT 1 FROM auth_revoked_tokens x WHERE x.jti = $3) \
          AND ($4 IS NULL OR EXISTS (SELECT 1 FROM oauth_clients c \
              WHERE c.client_id = $4 AND (g.id IS NULL OR g.client_id = c.id))) \
          AND NOT EXISTS (SELECT 1 FROM auth_keys sk WHERE sk.kid = $5 AND sk.revoked_at IS NOT NULL)"
@@ -281,6 +284,20 @@ pub async fn find_by_handle(db: &Db, handle: &str) -> Result<Option<Account>> {
         " WHERE a.handle = $1"
     );
     let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[handle.to_lowercase().into()]).await?;
+    Ok(Account::from_rows(&rows))
+}
+
+/// Finds the account with a verified e-mail address, in lower case. `None` also if several accounts have the address.
+pub async fn find_by_verified_email(db: &Db, address: &str) -> Result<Option<Account>> {
+    const SQL: Sql = sql!(
+        "SELECT ",
+        ACCOUNT_COLUMNS,
+        " FROM accounts a ",
+        ACCOUNT_ROLES,
+        " WHERE a.id = (SELECT MIN(e.account_id) FROM emails e \
+         WHERE lower(e.email_address) = $1 AND e.verified HAVING COUNT(DISTINCT e.account_id) = 1)"
+    );
+    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[address.to_lowercase().into()]).await?;
     Ok(Account::from_rows(&rows))
 }
 

@@ -70,6 +70,16 @@ events! {
     ResourceUpdated = "resource_updated",
     /// Resource removed.
     ResourceDeleted = "resource_deleted",
+    /// Trusted issuer added by an administrator.
+    IssuerCreated = "issuer_created",
+    /// Name, keys or mapping of a trusted issuer changed.
+    IssuerUpdated = "issuer_updated",
+    /// Trusted issuer removed.
+    IssuerDeleted = "issuer_deleted",
+    /// Subject of an issuer mapped to an account.
+    IssuerSubjectMapped = "issuer_subject_mapped",
+    /// Mapping of a subject removed.
+    IssuerSubjectUnmapped = "issuer_subject_unmapped",
     /// Signing key generated; published from then on.
     SigningKeyCreated = "signing_key_created",
     /// Change of the signing key started by a command or an administrator.
@@ -94,6 +104,10 @@ events! {
     ConsentForgotten = "consent_forgotten",
     /// Consent denied.
     GrantDenied = "grant_denied",
+    /// First exchange of an access token by a resource server within a grant (RFC 8693).
+    GrantDerived = "grant_derived",
+    /// Grant made by the assertion of a trusted issuer (RFC 7523 §2.1).
+    GrantAsserted = "grant_asserted",
     /// Grant revoked by the client, the member, or an administrator.
     GrantRevoked = "grant_revoked",
     /// All grants of an account, of a client, or of an account to a client revoked.
@@ -120,6 +134,8 @@ events! {
     ClientAuthenticationFailed = "client_authentication_failed",
     /// Client authentication rejected by the rate limit.
     ClientAuthenticationLimited = "client_authentication_limited",
+    /// Assertion of a grant refused (RFC 7523 §2.1).
+    AssertionRefused = "assertion_refused",
     /// Unknown access key, or wrong secret of a known key.
     AccessKeyFailed = "access_key_failed",
     /// Access key rejected by the rate limit.

@@ -305,6 +305,9 @@ pub async fn update(
         clear_old_secret(tx, id).await?;
         own_grants::end(tx, id, SECRET_REPLACED, now).await?;
     }
+    if changes.keys.is_some() {
+        own_grants::end(tx, id, KEYS_REPLACED, now).await?;
+    }
     Ok(true)
 }
 
@@ -371,6 +374,9 @@ async fn touch(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
 
 /// Revocation reason of a client's own grant after a secret change without overlap.
 const SECRET_REPLACED: &str = "secret_replaced";
+
+/// Revocation reason of a client's own grant after a change of the keys: a key may be stolen.
+const KEYS_REPLACED: &str = "keys_replaced";
 
 /// A rotation of a client secret.
 #[derive(Clone)]

@@ -39,6 +39,14 @@ pub(super) const SESSION_DETAILS: Sql = sql!("DELETE FROM auth_sessions WHERE se
 /// Memberships of refresh tokens in grants.
 pub(super) const MEMBERSHIPS: Sql = sql!("DELETE FROM auth_refresh_tokens WHERE token_id IN ", IDS);
 
+/// Ancestors of derived grants.
+pub(super) const DERIVED_GRANTS: Sql =
+    sql!("DELETE FROM auth_derived_grants WHERE grant_id IN ", IDS);
+
+/// Subjects of issuers, by account.
+pub(super) const ISSUER_SUBJECTS: Sql =
+    sql!("DELETE FROM auth_issuer_subjects WHERE account_id IN ", IDS);
+
 pub(super) const REMOTE_FLOWS: Sql = sql!(
     "DELETE FROM oauth_remote_authorisation_flows WHERE id IN ",
     IDS

@@ -133,6 +133,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/postgres/0017_fapi.sql"),
     ),
     Migration::new(
+        18,
+        "agents",
+        include_str!("../../migrations/sqlite/0018_agents.sql"),
+        include_str!("../../migrations/postgres/0018_agents.sql"),
+    ),
+    Migration::new(
         26,
         "consent_resources",
         include_str!("../../migrations/sqlite/0026_consent_resources.sql"),

@@ -22,6 +22,8 @@ pub struct StoredResource {
     pub updated_at: Timestamp,
     /// The resource.
     pub resource: Resource,
+    /// Client id of the server of the resource, which may exchange tokens for the resource (RFC 8693).
+    pub server: Option<String>,
     /// For each scope of the resource, the roles that give the scope.
     pub roles: Vec<Vec<RoleId>>,
 }
@@ -32,18 +34,19 @@ struct ResourceRow {
     updated_at: Timestamp,
     url: String,
     name: Option<String>,
+    server_client_id: Option<String>,
     scope: Option<String>,
     description: Option<String>,
     role_ids: Option<String>,
 }
 
-row!(ResourceRow: id, created_at, updated_at, url, name, scope, description, role_ids);
+row!(ResourceRow: id, created_at, updated_at, url, name, server_client_id, scope, description, role_ids);
 
 /// Lists every resource, by URL, with the scopes by name.
 pub async fn list(db: &Db) -> Result<Vec<StoredResource>> {
     let rows: Vec<ResourceRow> = db
         .fetch_all(
-            "SELECT r.id, r.created_at, r.updated_at, r.url, r.name, s.scope, s.description, \
+            "SELECT r.id, r.created_at, r.updated_at, r.url, r.name, r.server_client_id, s.scope, s.description, \
              (SELECT string_agg(x.role_id, ' ') FROM auth_role_scopes x WHERE x.scope = s.scope) \
                  AS role_ids \
              FROM auth_resources r LEFT JOIN auth_resource_scopes s ON s.resource_id = r.id \
@@ -64,6 +67,7 @@ pub async fn list(db: &Db) -> Result<Vec<StoredResource>> {
                     scopes: Vec::new(),
                     id: Some(row.id),
                 },
+                server: row.server_client_id,
                 roles: Vec::new(),
             });
         }
@@ -81,20 +85,30 @@ pub async fn list(db: &Db) -> Result<Vec<StoredResource>> {
     Ok(resources)
 }
 
+/// Lists the URLs of the resources that a client is the server of.
+pub async fn served_by(db: &Db, client_id: &str) -> Result<Vec<String>> {
+    db.fetch_all(
+        "SELECT url FROM auth_resources WHERE server_client_id = $1 ORDER BY url",
+        &[client_id.into()],
+    )
+    .await
+}
+
 /// Inserts a resource with its scopes.
 ///
 /// # Errors
 /// [`Error::Taken`] if the URL or a scope is taken.
 pub async fn insert(tx: &mut Tx, new: &StoredResource) -> Result<()> {
     tx.execute(
-        "INSERT INTO auth_resources (id, created_at, updated_at, url, name) \
-         VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO auth_resources (id, created_at, updated_at, url, name, server_client_id) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
         &[
             (&new.id).into(),
             new.created_at.into(),
             new.updated_at.into(),
             new.resource.url.as_str().into(),
             new.resource.name.clone().into(),
+            new.server.clone().into(),
         ],
     )
     .await?;
@@ -108,11 +122,12 @@ pub async fn insert(tx: &mut Tx, new: &StoredResource) -> Result<()> {
 pub async fn replace(tx: &mut Tx, new: &StoredResource) -> Result<()> {
     let changed = tx
         .execute(
-            "UPDATE auth_resources SET name = $2, updated_at = $3 WHERE id = $1",
+            "UPDATE auth_resources SET name = $2, updated_at = $3, server_client_id = $4 WHERE id = $1",
             &[
                 (&new.id).into(),
                 new.resource.name.clone().into(),
                 new.updated_at.into(),
+                new.server.clone().into(),
             ],
         )
         .await?;

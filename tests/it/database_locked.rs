@@ -6,7 +6,7 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use time::Duration;
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Member, Server, both};
+use crate::support::{Answer, Member, Server, Setup, both};
 
 /// A connection of another process that blocks writes.
 enum LockHolder {
@@ -95,6 +95,13 @@ async fn waiting_decisions(server: &Server, member: &Member, request_id: &str) -
     }
 }
 
+/// Shortens PostgreSQL's statement timeout, which is long in tests.
+fn with_short_statements(mut setup: Setup) -> Setup {
+    let url = &mut setup.database.url;
+    *url = url.replace("statement_timeout%3D30000", "statement_timeout%3D1000");
+    setup
+}
+
 both! {
     /// of concurrent decisions about one request only the first waits with a connection of the
     /// database, so that other requests are answered. Exactly one decision counts.
@@ -114,6 +121,7 @@ both! {
     /// while the database is locked the answer is 503, and code and refresh token stay
     /// valid for a retry.
     async fn a_locked_database_consumes_nothing(setup: Setup) {
+        let setup = with_short_statements(setup);
         let server = setup.start().await;
         assert_nothing_consumed(&server, &setup.database.url).await;
     }
@@ -121,6 +129,7 @@ both! {
     /// req_084, A-41: a poll with a pending decision needs no write. An approved device gets
     /// `slow_down` (RFC 8628 §3.5), and tokens after the lock is released.
     async fn a_locked_database_ends_no_device_flow(setup: Setup) {
+        let setup = with_short_statements(setup);
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;

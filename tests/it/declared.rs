@@ -16,6 +16,7 @@ permissions = ["READ_PROFILE"]
 [[resource]]
 url = "https://tools.example/mcp"
 name = "Tools"
+server = "calendar"
 
 [[resource.scope]]
 name = "tools:read"
@@ -24,6 +25,11 @@ description = "Read your tools"
 [[resource.scope]]
 name = "tools:write"
 roles = ["Developers"]
+
+[[issuer]]
+url = "https://idp.example"
+name = "Company"
+by_email = true
 
 [[client]]
 id = "calendar"
@@ -86,7 +92,7 @@ both! {
         let file = written(&setup, FILE);
         let expected = [
             "create role Developers", "update role Member", "create resource https://tools.example/mcp",
-            "create client calendar", "create client terminal",
+            "create issuer https://idp.example", "create client calendar", "create client terminal",
         ];
         assert_eq!(changes(&setup, "plan", &file).await, expected);
         assert_eq!(changes(&setup, "plan", &file).await, expected, "plan changes nothing");
@@ -99,10 +105,10 @@ both! {
         let answer = server.post_form("/api/oauth/introspect", &form).await.expect(200);
         assert_eq!(answer.json()["active"], false, "the secret of the file authenticates");
 
-        let other = FILE.replace("\"Calendar\"", "\"Community calendar\"").replace("description = \"Read your tools\"\n", "");
+        let other = FILE.replace("\"Company\"", "\"Sign-in\"").replace("\"Calendar\"", "\"Community calendar\"").replace("description = \"Read your tools\"\n", "");
         let file = written(&setup, &other);
         let text = run(&setup, &["plan", &file]).await;
-        for line in ["~ resource https://tools.example/mcp", "~ client calendar", "    name: Calendar -> Community calendar"] {
+        for line in ["~ resource https://tools.example/mcp", "~ client calendar", "    name: Calendar -> Community calendar", "~ issuer https://idp.example", "    name: Company -> Sign-in"] {
             assert!(text.lines().any(|shown| shown == line), "{line}: {text}");
         }
         assert!(!text.contains("terminal") && !text.contains("role"), "{text}");
@@ -126,7 +132,7 @@ both! {
         assert!(text.contains("dpop: true -> false"), "{text}");
         let second = setup.second_community().await;
         let file = written(&second, &exported);
-        assert_eq!(changes(&second, "plan", &file).await.len(), 5);
+        assert_eq!(changes(&second, "plan", &file).await.len(), 6);
     }
 
     /// A replaced secret is changed once, and the old secret no longer authenticates.
@@ -165,6 +171,7 @@ both! {
             ("CALENDAR_SECRET", "ABSENT_SECRET", "client calendar: secret: the variable ABSENT_SECRET has no secret"),
             ("type = \"public\"", "type = \"public\"\nsecret = { env = \"CALENDAR_SECRET\" }", "client terminal: a public client has no secret"),
             ("type = \"public\"", "type = \"secret\"", "unknown variant"),
+            ("https://idp.example", "http://idp.example", "issuer http://idp.example: url"),
             ("[[role]]", "[[rolle]]", "unknown field"),
         ] {
             assert!(FILE.contains(right), "{right}");
@@ -172,7 +179,7 @@ both! {
             assert!(said.contains(error), "{wrong}: {said}");
         }
         let file = written(&setup, FILE);
-        assert_eq!(changes(&setup, "plan", &file).await.len(), 5);
+        assert_eq!(changes(&setup, "plan", &file).await.len(), 6);
         run(&setup, &["apply", &file]).await;
         let said = refused(&setup, &FILE.replace("type = \"public\"\ngrants = [\"device_code\", \"refresh_token\"]", "type = \"confidential\"\nredirect_uris = [\"https://a.example/\"]")).await;
         assert!(said.contains("client terminal: the type of a client does not change"), "{said}");

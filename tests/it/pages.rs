@@ -33,6 +33,7 @@ const ASSETS: &[(&str, &str)] = &[
         "text/javascript; charset=utf-8",
     ),
     ("/web/admin-devices.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-issuers.js", "text/javascript; charset=utf-8"),
     ("/web/admin-keys.js", "text/javascript; charset=utf-8"),
     ("/web/admin-list.js", "text/javascript; charset=utf-8"),
     ("/web/admin-resources.js", "text/javascript; charset=utf-8"),

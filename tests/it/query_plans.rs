@@ -11,6 +11,7 @@ use crate::support::statements::{Flow, recorded};
 use crate::support::{
     BrowserRequest, Client, GROWING, Member, NewClient, PASSWORD, Server, Setup, both,
 };
+use crate::{identity_assertions, token_exchange};
 
 /// Why a statement may read a whole table, and what its text contains.
 const EXCEPTIONS: &[(&str, &[&str])] = &[
@@ -471,6 +472,8 @@ async fn everything(setup: Setup) {
     member(&server, &frigg, &app).await;
     registration(&server).await;
     resources(&server, &odin).await;
+    token_exchange::run_every_statement(setup.clone()).await;
+    identity_assertions::run_every_statement(setup.clone()).await;
     every_job(&server).await;
     let storyden = setup.with("OAUTH_PROFILE", "storyden").start().await;
     let thor = storyden.member("thor", &["USE_PERSONAL_ACCESS_KEYS"]).await;

@@ -268,3 +268,35 @@ test('issue 15: a resource is added with scopes, shown at the consent page, chan
   assert.equal(await frigg.getByText(/^Gets these permissions again without asking/).count(), 0);
   await checkPage(frigg, 'applications-outdated-desktop-light');
 });
+
+test('issue 16: a trusted issuer is added, maps a member, is changed and removed', async (t) => {
+  const page = await openBrowser(t, member('Odin', { admin: true }));
+  const frigg = member('Frigg');
+  const url = `https://idp-${Date.now()}.example`;
+  const name = `Company ${Date.now()}`;
+  await openPath(page, '/admin/oauth#issuers');
+  await waitForHeading(page, strings.issuers);
+  await page.getByRole('button', { name: strings.issuer.add, exact: true }).click();
+  await page.getByRole('alert').getByText(strings.issuer.urlMissing.title).waitFor();
+  await page.getByLabel(strings.issuer.url, { exact: true }).fill(url);
+  await page.getByLabel(strings.issuer.name, { exact: true }).fill(name);
+  await page.getByRole('button', { name: strings.issuer.add, exact: true }).click();
+  await page.getByText(strings.issuer.added.title).waitFor();
+  await page.getByText(strings.issuer.mapTitle).first().click();
+  await page.getByLabel(strings.issuer.subject, { exact: true }).first().fill('00u1');
+  await page.getByLabel(strings.issuer.handle, { exact: true }).first().fill(frigg.handle);
+  await page.getByRole('button', { name: strings.issuer.map, exact: true }).first().click();
+  await page.getByText(strings.issuer.mapped.title).waitFor();
+  await page.getByText(`@${frigg.handle}`).waitFor();
+  await checkPage(page, 'admin-issuers-desktop-light');
+  await page.getByRole('button', { name: formatMessage(strings.issuer.unmapNamed, { subject: '00u1' }) }).click();
+  await page.getByText(strings.issuer.unmapped.title).waitFor();
+  await page.getByRole('button', { name: formatMessage(strings.issuer.change, { name }) }).click();
+  await page.getByLabel(strings.issuer.byEmail).check();
+  await page.getByRole('button', { name: strings.issuer.save, exact: true }).click();
+  await page.getByText(strings.issuer.saved.title).waitFor();
+  await page.getByText(strings.issuer.mapsByEmail).waitFor();
+  await page.getByRole('button', { name: formatMessage(strings.issuer.removeNamed, { name }) }).click();
+  await page.getByRole('dialog').getByRole('button', { name: strings.issuer.remove }).click();
+  await page.getByText(strings.issuer.removed.title).waitFor();
+});

@@ -1,6 +1,8 @@
-//! Roles, resources and applications of the database, as a file.
+//! Roles, resources, trusted issuers and applications of the database, as a file.
 
-use super::file::{Declared, DeclaredClient, DeclaredResource, DeclaredRole, DeclaredScope, Kind};
+use super::file::{
+    Declared, DeclaredClient, DeclaredIssuer, DeclaredResource, DeclaredRole, DeclaredScope, Kind,
+};
 use crate::cli::Error;
 use crate::clients::builtin;
 use crate::context::Context;
@@ -12,6 +14,7 @@ use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::store::client_details::{self, Details};
 use crate::store::client_keys;
 use crate::store::clients::{self, Client, Owner};
+use crate::store::issuers::{self, Issuer};
 use crate::store::resources as rows;
 use crate::store::resources::StoredResource;
 use crate::store::roles::{self, Role};
@@ -28,6 +31,11 @@ pub(super) async fn collect(context: &Context) -> Result<Declared, Error> {
             .map(role)
             .collect(),
         resources: resources.iter().map(|one| resource(one, &known)).collect(),
+        issuers: issuers::list(&context.db)
+            .await?
+            .into_iter()
+            .map(issuer)
+            .collect(),
         clients: Vec::new(),
     };
     for client in clients::list(&context.db).await? {
@@ -66,7 +74,17 @@ fn resource(stored: &StoredResource, known: &[Role]) -> DeclaredResource {
     DeclaredResource {
         url: stored.resource.url.clone(),
         name: stored.resource.name.clone(),
+        server: stored.server.clone(),
         scopes: scopes.collect(),
+    }
+}
+
+fn issuer(stored: Issuer) -> DeclaredIssuer {
+    DeclaredIssuer {
+        url: stored.url,
+        name: stored.name,
+        jwks_uri: stored.jwks_uri,
+        by_email: stored.by_email,
     }
 }
 

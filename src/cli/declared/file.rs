@@ -24,6 +24,9 @@ pub(super) struct Declared {
     /// Resources, by URL.
     #[serde(default, rename = "resource", skip_serializing_if = "Vec::is_empty")]
     pub(super) resources: Vec<DeclaredResource>,
+    /// Trusted issuers, by URL.
+    #[serde(default, rename = "issuer", skip_serializing_if = "Vec::is_empty")]
+    pub(super) issuers: Vec<DeclaredIssuer>,
     /// Applications, by client id.
     #[serde(default, rename = "client", skip_serializing_if = "Vec::is_empty")]
     pub(super) clients: Vec<DeclaredClient>,
@@ -44,6 +47,9 @@ pub(super) struct DeclaredResource {
     pub(super) url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
+    /// Client id of the server of the resource, which may exchange tokens for the resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) server: Option<String>,
     #[serde(default, rename = "scope", skip_serializing_if = "Vec::is_empty")]
     pub(super) scopes: Vec<DeclaredScope>,
 }
@@ -58,6 +64,21 @@ pub(super) struct DeclaredScope {
     /// Names of the roles that give the scope.
     #[serde(default = "every_member")]
     pub(super) roles: Vec<String>,
+}
+
+/// A trusted issuer of identity assertions, without its mapped subjects.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeclaredIssuer {
+    pub(super) url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    /// URL of the keys; found by the metadata of the issuer if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) jwks_uri: Option<String>,
+    /// True if a subject is also mapped by the verified e-mail address.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) by_email: bool,
 }
 
 /// An application (OAuth client).
@@ -172,6 +193,7 @@ impl Declared {
         let clients = self.clients.iter().map(|client| client.id.clone());
         refuse_repeat("role", roles)?;
         refuse_repeat("resource", resources)?;
+        refuse_repeat("issuer", self.issuers.iter().map(|one| one.url.clone()))?;
         refuse_repeat("client", clients)
     }
 

@@ -1,4 +1,4 @@
-//! `plan`, `apply` and `export`: roles, resources and applications as a TOML file.
+//! `plan`, `apply` and `export`: roles, resources, trusted issuers and applications as a TOML file.
 //!
 //! Entries that the file lacks are left alone, so that members and commands may create further ones.
 
@@ -6,6 +6,7 @@ mod client_difference;
 mod clients;
 mod export;
 mod file;
+mod issuers;
 mod plan;
 mod steps;
 
@@ -22,7 +23,7 @@ use plan::Plan;
 
 /// Show what `apply` would change.
 ///
-/// The file is TOML, as printed by `export`, with roles, resources and applications. Entries that the file lacks are
+/// The file is TOML, as printed by `export`, with roles, resources, trusted issuers and applications. Entries that the file lacks are
 /// left alone. Secrets are references to a variable or a file.
 #[derive(Args, Debug)]
 #[command(after_help = "Example: storyden-auth plan community.toml")]
@@ -52,7 +53,7 @@ pub(super) struct Apply {
     json: bool,
 }
 
-/// Print roles, resources and applications as a file for `plan` and `apply`.
+/// Print roles, resources, trusted issuers and applications as a file for `plan` and `apply`.
 ///
 /// Without secrets, without applications that registered themselves, and without built-in roles that were not changed.
 #[derive(Args, Debug)]
@@ -106,7 +107,7 @@ impl Export {
         let context: Context = open(config).await?;
         let declared = export::collect(&context).await?;
         output::print(&format!(
-            "# Roles, resources and applications of {}.\n# Secrets are not exported. To set one: secret = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}\n\n{}",
+            "# Roles, resources, trusted issuers and applications of {}.\n# Secrets are not exported. To set one: secret = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}\n\n{}",
             context.config.issuer(),
             declared.to_toml()?
         ))?;

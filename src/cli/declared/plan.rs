@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::ids::{ResourceId, RoleId};
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::resources::{self, Draft, DraftScope};
+use crate::store::issuers;
 use crate::store::resources::{self as rows, StoredResource};
 use crate::store::roles::{self, Role};
 
@@ -70,6 +71,11 @@ impl Plan {
                 &known_roles,
                 &mut stored,
             )?);
+        }
+        let mut known_issuers = issuers::list(&context.db).await?;
+        for issuer in &declared.issuers {
+            let change = super::issuers::change(context, issuer, &mut known_issuers);
+            changes.extend(change.map_err(|error| of_entry("issuer", &issuer.url, error))?);
         }
         for client in &declared.clients {
             let change = clients::change(context, client, &stored).await;
@@ -240,6 +246,7 @@ fn draft_of(declared: &DeclaredResource, known_roles: &[Role]) -> Result<Draft, 
     Ok(Draft {
         url: declared.url.clone(),
         name: declared.name.clone(),
+        server: declared.server.clone(),
         scopes,
     })
 }
@@ -255,6 +262,11 @@ fn differences(
     let name_before = before.map(name).unwrap_or_default();
     if name_before != name(after) {
         lines.push(difference("name", &name_before, &name(after)));
+    }
+    let server = |one: &StoredResource| one.server.clone().unwrap_or_default();
+    let server_before = before.map(server).unwrap_or_default();
+    if server_before != server(after) {
+        lines.push(difference("server", &server_before, &server(after)));
     }
     let old = before
         .map(|before| scope_lines(before, known))

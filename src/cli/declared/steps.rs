@@ -10,6 +10,7 @@ use crate::store::audit::{self, Entry, Event};
 use crate::store::client_changes::{self, Changes};
 use crate::store::client_details::{self, Details};
 use crate::store::clients::Client;
+use crate::store::issuers::{self, Issuer};
 use crate::store::resources::{self, StoredResource};
 use crate::store::roles::{self, Role};
 use crate::store::{self, Tx};
@@ -18,7 +19,7 @@ use crate::store::{self, Tx};
 pub(super) struct Change {
     /// True for a new entry.
     pub(super) is_new: bool,
-    /// `role`, `resource` or `client`.
+    /// `role`, `resource`, `issuer` or `client`.
     pub(super) kind: &'static str,
     pub(super) name: String,
     /// A line per difference.
@@ -36,6 +37,10 @@ pub(super) enum Step {
     NewResource(StoredResource),
     /// Replaces a resource.
     Resource(StoredResource),
+    /// Inserts a trusted issuer.
+    NewIssuer(Issuer),
+    /// Replaces the properties of a trusted issuer.
+    Issuer(Issuer),
     /// Inserts a client.
     NewClient(Box<NewClient>),
     /// Changes a client.
@@ -79,7 +84,11 @@ pub(super) async fn commit(
                     update.changes.secret_hash = Some(context.passwords.hash(secret).await?);
                 }
             }
-            Step::Role(_) | Step::NewResource(_) | Step::Resource(_) => {}
+            Step::Role(_)
+            | Step::NewResource(_)
+            | Step::Resource(_)
+            | Step::NewIssuer(_)
+            | Step::Issuer(_) => {}
         }
     }
     if steps.is_empty() {
@@ -152,6 +161,16 @@ impl Step {
             Self::Resource(resource) => {
                 resources::replace(tx, resource).await?;
                 let entry = Entry::new(Event::ResourceUpdated, now).subject(&resource.id);
+                audit::insert(tx, &entry).await
+            }
+            Self::NewIssuer(issuer) => {
+                issuers::insert(tx, issuer).await?;
+                let entry = Entry::new(Event::IssuerCreated, now).subject(&issuer.id);
+                audit::insert(tx, &entry).await
+            }
+            Self::Issuer(issuer) => {
+                issuers::replace(tx, issuer).await?;
+                let entry = Entry::new(Event::IssuerUpdated, now).subject(&issuer.id);
                 audit::insert(tx, &entry).await
             }
             Self::NewClient(new) => new.commit(tx, now).await,

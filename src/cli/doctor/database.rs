@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{Findings, Owner, fapi, key, pkce, reach};
+use super::{Findings, Owner, agents, fapi, key, pkce, reach};
 use crate::cli::migrate::without_creating;
 use crate::cli::with_causes;
 use crate::config::Config;
@@ -87,6 +87,7 @@ async fn examine_open(context: &Context, findings: &mut Findings) -> store::Resu
             pkce::examine_clients(context, findings).await?;
             key::examine_chosen(context, findings).await?;
             fapi::examine_clients(context, findings).await?;
+            agents::examine(context, findings).await?;
             examine_clean_up(context, findings).await?;
         }
         examine_time_texts(context, findings).await?;

@@ -1,6 +1,7 @@
 //! `doctor`: checks a deployment, and reports problems with advice.
 
 mod addresses;
+mod agents;
 mod beside;
 mod database;
 mod fapi;

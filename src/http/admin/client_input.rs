@@ -52,8 +52,8 @@ pub struct CreateClient {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) scope_policy: Option<PolicyName>,
-    /// Authentication method: `private_key_jwt` for a client with keys. If absent, every method of the type is
-    /// accepted, and `private_key_jwt` if the client is held to FAPI 2.0.
+    /// Authentication method. If absent, `private_key_jwt` for a confidential client with keys, and every method of the
+    /// type for other clients. With another method, keys are for signed requests.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) token_endpoint_auth_method: Option<Value>,

@@ -75,6 +75,10 @@ pub struct CreateResource {
     /// Name on the consent page.
     #[serde(default)]
     name: Option<String>,
+    /// Client id of a confidential client, the server of the resource: it may exchange tokens for the resource
+    /// (RFC 8693).
+    #[serde(default)]
+    server_client_id: Option<String>,
     /// The scopes of the resource.
     #[serde(default)]
     scopes: Vec<ScopeProps>,
@@ -87,6 +91,9 @@ pub struct ReplaceResource {
     /// Name on the consent page; none if absent.
     #[serde(default)]
     name: Option<String>,
+    /// Client id of the server of the resource; none if absent.
+    #[serde(default)]
+    server_client_id: Option<String>,
     /// The scopes of the resource.
     scopes: Vec<ScopeProps>,
 }
@@ -142,6 +149,7 @@ pub async fn create(
     let draft = Draft {
         url: new.url,
         name: new.name,
+        server: new.server_client_id,
         scopes: new.scopes.into_iter().map(DraftScope::from).collect(),
     };
     let entry = entry(&context, Event::ResourceCreated, &actor, None);
@@ -179,6 +187,7 @@ pub async fn replace(
     let draft = Draft {
         url: before.resource.url.clone(),
         name: new.name,
+        server: new.server_client_id,
         scopes: new.scopes.into_iter().map(DraftScope::from).collect(),
     };
     let entry = entry(&context, Event::ResourceUpdated, &actor, None);

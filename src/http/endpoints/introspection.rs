@@ -22,6 +22,7 @@ use crate::oauth::dpop::{Confirmation, token_type};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::Permission;
 use crate::oauth::scope::Scope;
+use crate::oauth::token_exchange::Actor;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::resources::{self, Granted};
 use crate::store::accounts::Account;
@@ -52,6 +53,9 @@ pub struct Active {
     /// Always true.
     #[serde(rename = "active")]
     is_good: bool,
+    /// The clients that act for the account, after a token exchange (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Actor>,
     /// The audience of an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<Audience>,
@@ -247,6 +251,7 @@ async fn of_refresh_token(
     let scope = client.scope.still_granted(&scope, &held);
     Ok(Some(Active {
         is_good: true,
+        act: None,
         aud: None,
         cnf: token
             .grant
@@ -294,6 +299,7 @@ async fn of_access_token(
     };
     Ok(Some(Active {
         is_good: true,
+        act: token.actor,
         aud: Some(token.audience),
         token_type: Some(token_type(token.key.as_ref())),
         cnf: token.key.map(|jkt| Confirmation { jkt }),

@@ -288,6 +288,9 @@ fn metadata(context: &Context) -> ServerMetadata {
         let pushing_required = context.config.pushed_requests_required;
         metadata = metadata.with_protected_requests(&base, pushing_required);
     }
+    for grant in context.config.further_grants() {
+        metadata = metadata.with_grant(grant);
+    }
     if context.config.supports_dpop() {
         metadata = metadata.with_dpop();
     }

@@ -17,7 +17,7 @@ use crate::keys::sealer;
 use crate::oauth::client_rules::ClientRuleError;
 use crate::oauth::dpop::AuthScheme;
 use crate::trace_id::trace_id;
-use crate::{keys, passwords, remote, resources, signing_keys, store};
+use crate::{issuers, keys, passwords, remote, resources, signing_keys, store};
 
 /// Kind of a problem (storyden-contract.md#error-bodies).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,6 +308,18 @@ impl From<resources::Error> for ApiError {
             Error::Invalid(why) => Self::invalid(why),
             Error::Taken(why) => Self::new(Kind::AlreadyExists, why),
             Error::Missing => Self::new(Kind::NotFound, Error::Missing.to_string()),
+            Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<issuers::Error> for ApiError {
+    fn from(error: issuers::Error) -> Self {
+        use issuers::Error;
+        match error {
+            Error::Invalid(why) => Self::invalid(why),
+            Error::Taken(why) => Self::new(Kind::AlreadyExists, why),
+            Error::Missing(why) => Self::new(Kind::NotFound, why),
             Error::Store(error) => error.into(),
         }
     }

@@ -12,7 +12,7 @@ pub(super) const PARAMETERS_MAX: usize = 64;
 pub(super) const PARAMETER_MAX: usize = 4 * 1_024;
 /// Size limit of a scope, in bytes.
 const SCOPE_MAX: usize = 2 * 1_024;
-/// Size limit of a client assertion, a request object or an access token, in bytes.
+/// Size limit of an assertion, a request object or an access token, in bytes.
 const TOKEN_MAX: usize = 8 * 1_024;
 
 /// The parameters of revocation and introspection: the token and the client credentials (RFC 7009 §2.1,
@@ -101,8 +101,9 @@ pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError>
         if value.is_empty() {
             continue; // RFC 6749 §3.1: an empty value counts as absent
         }
-        // RFC 8707 §2: `resource` may be repeated. Joined by spaces, which URIs cannot contain.
-        if name == "resource"
+        // RFC 8707 §2, RFC 8693 §2.1: `resource` and `audience` may be repeated. Joined by spaces, which URIs cannot
+        // contain.
+        if matches!(name, "resource" | "audience")
             && let Some(others) = decoded.values.get_mut(name)
         {
             others.push(' ');
@@ -149,7 +150,9 @@ pub(super) fn pairs(
 pub fn limit_of(name: &str) -> usize {
     match name {
         "scope" => SCOPE_MAX,
-        "client_assertion" | "request" | "access_token" => TOKEN_MAX,
+        "client_assertion" | "request" | "access_token" | "subject_token" | "assertion" => {
+            TOKEN_MAX
+        }
         _ => PARAMETER_MAX,
     }
 }

@@ -27,7 +27,7 @@ pub struct CreateClient {
     #[serde(flatten)]
     pub(super) protection: ProtectionProps,
     /// Authentication method: `none`, `client_secret_basic`, `client_secret_post`, or `private_key_jwt` with keys. If
-    /// absent, every method of the type is accepted.
+    /// absent, `private_key_jwt` for a confidential application with keys, and every method of the type for others.
     #[serde(default, deserialize_with = "given")]
     pub(super) token_endpoint_auth_method: Option<String>,
     /// `public` or `confidential`.

@@ -117,6 +117,7 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("admin-clients.js"),
     script!("admin-connections.js"),
     script!("admin-devices.js"),
+    script!("admin-issuers.js"),
     script!("admin-keys.js"),
     script!("admin-list.js"),
     script!("admin-resources.js"),

@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::context::SharedContext;
 use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
-    refresh_tokens, remote, resources, revocation, signing_keys as every_signing_key,
+    issuers, refresh_tokens, remote, resources, revocation, signing_keys as every_signing_key,
 };
 use crate::http::dpop;
 use crate::http::endpoints::authorize::{
@@ -273,6 +273,9 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(refresh_tokens::delete))
         .routes(routes!(resources::list, resources::create))
         .routes(routes!(resources::replace, resources::delete))
+        .routes(routes!(issuers::list, issuers::create))
+        .routes(routes!(issuers::replace, issuers::delete))
+        .routes(routes!(issuers::map))
         .routes(routes!(revocation::revoke))
         .routes(routes!(every_signing_key::list))
         .routes(routes!(every_signing_key::rotate))

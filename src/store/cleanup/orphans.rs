@@ -53,6 +53,22 @@ pub(super) const REFRESH_TOKEN_MEMBERSHIPS: Step = orphans(
     &[Delete::Ids(delete_by_id::MEMBERSHIPS)],
 );
 
+/// Ancestors of derived grants that were deleted.
+pub(super) const DERIVED_GRANTS: Step = orphans(
+    "ancestors of derived grants",
+    search!(walk "auth_derived_grants" by "grant_id" due if
+        "(SELECT g.id FROM auth_grants g WHERE g.id = x.grant_id) IS NULL"),
+    &[Delete::Ids(delete_by_id::DERIVED_GRANTS)],
+);
+
+/// Mapped subjects of deleted accounts.
+pub(super) const ISSUER_SUBJECTS: Step = orphans(
+    "issuer subjects of deleted accounts",
+    search!(walk "auth_issuer_subjects" by "account_id" due if
+        "(SELECT a.id FROM accounts a WHERE a.id = x.account_id) IS NULL"),
+    &[Delete::Ids(delete_by_id::ISSUER_SUBJECTS)],
+);
+
 /// Remembered consents of deleted accounts and clients.
 pub(super) const CONSENTS: Step = orphans(
     "consents of deleted accounts and clients",

@@ -29,6 +29,8 @@ pub(super) const STEPS: &[Step] = &[
     orphans::REQUEST_DETAILS,
     orphans::SHOWN_CONSENTS,
     orphans::REFRESH_TOKEN_MEMBERSHIPS,
+    orphans::DERIVED_GRANTS,
+    orphans::ISSUER_SUBJECTS,
     orphans::CONSENTS,
     orphans::SESSION_DETAILS,
     registrations::CLIENT_DETAILS,

@@ -193,16 +193,24 @@ impl Db {
     }
 }
 
+/// Run-time parameters of a PostgreSQL session, unless the URL sets the parameter itself
+/// (`?options=-c statement_timeout=…`).
+const POSTGRES_PARAMETERS: [(&str, &str); 2] = [
+    ("statement_timeout", "3000"),
+    // JIT compilation takes longer than these short statements.
+    ("jit", "off"),
+];
+
 async fn open_postgres(url: &str) -> Result<PgPool> {
     let options: PgConnectOptions = url.parse()?;
+    let of_url = options.get_options().unwrap_or_default().to_owned();
+    let missing = POSTGRES_PARAMETERS
+        .into_iter()
+        .filter(|(name, _)| !of_url.contains(name));
     let options = options
         .application_name("storyden-auth")
-        // JIT compilation takes longer than these short statements.
-        .options([
-            ("statement_timeout", "3000"),
-            ("timezone", "UTC"),
-            ("jit", "off"),
-        ]);
+        .options(missing)
+        .options([("timezone", "UTC")]);
     let pool = PgPoolOptions::new()
         .max_connections(16)
         .acquire_timeout(ACQUIRE_TIMEOUT)

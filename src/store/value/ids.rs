@@ -59,5 +59,6 @@ values_from_ids!(
     ConsentId,
     RemoteConnectionId,
     RemoteFlowId,
-    ResourceId
+    ResourceId,
+    IssuerId
 );

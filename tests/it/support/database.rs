@@ -113,6 +113,10 @@ fn server_url() -> String {
 fn with_database(server: &str, name: &str) -> String {
     let mut url = url::Url::parse(server).unwrap();
     url.set_path(name);
+    // On a busy machine a statement takes longer than the server's three seconds.
+    let options = "options=-c%20statement_timeout%3D30000";
+    let query = url.query().map(|query| format!("{query}&{options}"));
+    url.set_query(Some(query.as_deref().unwrap_or(options)));
     url.into()
 }
 

@@ -14,7 +14,7 @@ import { Visitor } from './visitor.mjs';
 // Starts outside of a test, so that the server runs until the last test.
 await server();
 
-const tested = new Set(['README', 'errors']); // without commands and programs
+const tested = new Set(['README', 'errors', 'agents']); // without commands and programs
 
 /** A test of a guide. */
 function guide(name, body, { variant = name, skip = false } = {}) {

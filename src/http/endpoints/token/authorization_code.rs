@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use time::Duration;
 
-use super::issue::{Issue, TokenResponse, first_refresh_token};
+use super::issue::{Issue, Terms, TokenResponse, first_refresh_token};
 use super::proof::{fits_key, refresh_key, spend};
 use super::{ATTEMPTS, committed};
 use crate::clients::fapi;
@@ -209,6 +209,7 @@ impl Exchange<'_> {
             claims: &code.claims,
             resources: target.resources.as_deref(),
             key: self.proof.map(|proof| &proof.key),
+            terms: Terms::default(),
         };
         let tokens = issue.sign(context, now).await?;
         let refresh = first_refresh_token(context, &issue, &granted, now);

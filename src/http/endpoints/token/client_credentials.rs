@@ -1,7 +1,7 @@
 //! The client credentials grant (RFC 6749 §4.4): a client acts with the permissions of its owner.
 
 use super::errors::scope_refused;
-use super::issue::{Issue, TokenResponse};
+use super::issue::{Issue, Terms, TokenResponse};
 use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
 use crate::context::Context;
@@ -57,6 +57,7 @@ pub(super) async fn answer(
         claims: &GrantedClaims::default(),
         resources: target.resources.as_deref(),
         key: proof.map(|proof| &proof.key),
+        terms: Terms::default(),
     };
     let tokens = issue.sign(context, now).await?;
     if let Some(proof) = proof {

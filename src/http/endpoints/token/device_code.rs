@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::issue::{Issue, TokenResponse, first_refresh_token};
+use super::issue::{Issue, Terms, TokenResponse, first_refresh_token};
 use super::proof::{refresh_key, spend};
 use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
@@ -203,6 +203,7 @@ async fn redeem(
         claims: &GrantedClaims::default(),
         resources: target.resources.as_deref(),
         key: proof.map(|proof| &proof.key),
+        terms: Terms::default(),
     };
     let tokens = issue.sign(context, now).await?;
     let (secret, token) = first_refresh_token(context, &issue, &granted, now).unzip();

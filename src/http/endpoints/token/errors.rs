@@ -12,12 +12,22 @@ use crate::store::clients::Client;
 pub(super) fn unsupported(config: &Config, grant_type: &str) -> OAuthError {
     let error = OAuthError::unsupported_grant_type("The grant_type is not supported");
     config.policies.responses.error_texts.explain(error, || {
-        let known = GrantType::ALL.iter().copied().map(GrantType::wire_name);
+        let known = GrantType::ALL
+            .iter()
+            .copied()
+            .chain(config.further_grants());
+        let known: Vec<&str> = known.map(GrantType::wire_name).collect();
         none_of(grant_type, known)
     })
 }
 
-/// Checks that the client may use the grant.
+/// True if the grant type is not switched off.
+pub(super) fn is_enabled(config: &Config, grant: GrantType) -> bool {
+    !GrantType::UNLISTED.contains(&grant) || config.further_grants().any(|one| one == grant)
+}
+
+/// Checks that the client may use the grant. A grant that no client lists needs a client that can authenticate; the
+/// grant itself has the other conditions.
 ///
 /// # Errors
 /// `unauthorized_client` (RFC 6749 §5.2).
@@ -26,13 +36,23 @@ pub(in crate::http::endpoints) fn require_grant(
     client: &Client,
     grant: GrantType,
 ) -> Result<(), OAuthError> {
-    if grant == GrantType::ClientCredentials && client.kind == ClientType::Public {
+    let is_unlisted = GrantType::UNLISTED.contains(&grant);
+    let needs_secret = is_unlisted || grant == GrantType::ClientCredentials;
+    if needs_secret && client.kind == ClientType::Public {
         return Err(OAuthError::unauthorized_client(
             "Client is not confidential",
         )); // RFC 6749 §4.4
     }
+    if is_unlisted {
+        return Ok(());
+    }
     clients::require_grant(client, grant).map_err(|error| {
         config.policies.responses.error_texts.explain(error, || {
+            if grant == GrantType::ClientCredentials && client.scope.self_registered {
+                return "a client that registered itself or has a metadata document has no owner to act for; a \
+                        member or an administrator has to make the client"
+                    .to_owned();
+            }
             let grants = client.grants.iter().map(|grant| grant.wire_name());
             format!("its grant types are {}", listed(grants))
         })

@@ -17,6 +17,7 @@ use crate::oauth::id_token::{ClaimPlace, IdTokenClaims, PersonClaims};
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::oauth::signing_algorithm::{SigningAlgorithm, TokenHash};
+use crate::oauth::token_exchange::Actor;
 use crate::oauth::{OAuthError, fapi};
 use crate::secret::Secret;
 use crate::store::accounts::Account;
@@ -31,6 +32,9 @@ pub(super) struct TokenResponse {
     access_token: String,
     /// Lifetime of the access token, in seconds.
     expires_in: i64,
+    /// The type of the access token, after a token exchange (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
     /// The ID token, if the scope has `openid`.
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
@@ -44,6 +48,13 @@ pub(super) struct TokenResponse {
 }
 
 impl TokenResponse {
+    /// Adds the type of the access token.
+    #[must_use]
+    pub(super) fn with_issued_type(mut self, name: &'static str) -> Self {
+        self.issued_token_type = Some(name);
+        self
+    }
+
     /// Adds a refresh token, if the grant has one. The only place that reveals the value.
     #[must_use]
     pub(super) fn with_refresh_token(mut self, token: Option<&Secret>) -> Self {
@@ -77,6 +88,19 @@ pub(super) struct Issue<'a> {
     pub resources: Option<&'a [String]>,
     /// The key that the access token is bound to (RFC 9449 §5).
     pub key: Option<&'a Thumbprint>,
+    /// Terms that only some grants have.
+    pub terms: Terms<'a>,
+}
+
+/// Terms of tokens that only some grants have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Terms<'a> {
+    /// The clients that act for the account (RFC 8693 §4.1).
+    pub actor: Option<&'a Actor>,
+    /// The latest expiry, in seconds since 1970.
+    pub expires_by: Option<i64>,
+    /// True if there is no ID token, whatever the scope.
+    pub without_id_token: bool,
 }
 
 impl Issue<'_> {
@@ -94,8 +118,9 @@ impl Issue<'_> {
             .as_ref()
             .ok_or_else(|| OAuthError::server_error("there is no key"))?;
         let issuer = context.config.issuer();
-        let life = context.config.access_token_ttl;
-        let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
+        let (iat, end) = (now.unix_seconds(), now + context.config.access_token_ttl);
+        let last = self.terms.expires_by.unwrap_or(i64::MAX);
+        let exp = end.unix_seconds().min(last);
         // Read before the turn, so that no signing slot waits for the database.
         let person = self.person(context).await?;
         let method = self
@@ -104,6 +129,7 @@ impl Issue<'_> {
         let acr = method.map(SignInMethod::acr);
         let claims = AccessTokenClaims {
             acr,
+            act: self.terms.actor,
             aud: context.resources.audience(self.resources),
             client_id: &self.client.client_id,
             cnf: self.key.cloned().map(|jkt| Confirmation { jkt }),
@@ -147,7 +173,8 @@ impl Issue<'_> {
         };
         Ok(TokenResponse {
             access_token,
-            expires_in: life.whole_seconds(),
+            expires_in: exp - iat,
+            issued_token_type: None,
             id_token,
             refresh_token: None,
             scope: self.scope.to_string(),
@@ -182,7 +209,8 @@ impl Issue<'_> {
     /// Returns the claims about the person in the ID token; `None` if there is no ID token (OpenID Connect
     /// Core §3.1.2.1).
     async fn person(&self, context: &Context) -> Result<Option<PersonClaims>, OAuthError> {
-        if self.for_client_itself || !self.scope.contains(ScopeName::Openid) {
+        let has_no_id_token = self.for_client_itself || self.terms.without_id_token;
+        if has_no_id_token || !self.scope.contains(ScopeName::Openid) {
             return Ok(None);
         }
         let policy = context.config.policies.tokens.claims;

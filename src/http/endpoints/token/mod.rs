@@ -9,8 +9,11 @@ mod client_credentials;
 mod device_code;
 pub(super) mod errors;
 mod issue;
+mod jwt_bearer;
 mod proof;
 mod refresh_token;
+mod request;
+mod token_exchange;
 
 use std::net::IpAddr;
 
@@ -20,163 +23,27 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::{OVER_BUDGET, over_budget, refuse_client};
 use crate::clients;
-use crate::compat::{Policies, TwoMethods};
+use crate::compat::TwoMethods;
 use crate::context::{Context, SharedContext};
 use crate::dpop::{self, Proof};
 use crate::http::dpop::RequestHead;
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
 use crate::oauth::grant_type::GrantType;
-use crate::oauth::scope::{Scope, ScopeSyntax};
-use crate::oauth::scope_parameter::{is_blank, scope_of};
 use crate::oauth::{ErrorCode, OAuthError};
-use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::Event;
 use crate::store::clients::Client;
 use crate::telemetry::metrics;
+use request::{KNOWN, TokenRequest};
 
-/// The parameters that this endpoint reads.
-const KNOWN: &[&str] = &[
-    "grant_type",
-    "client_id",
-    "client_secret",
-    "code",
-    "redirect_uri",
-    "code_verifier",
-    "refresh_token",
-    "device_code",
-    "scope",
-    "resource",
-    "client_assertion",
-    "client_assertion_type",
-];
+pub use request::TokenForm;
 
 /// Attempts of a redemption, if concurrent requests keep changing the state.
 const ATTEMPTS: usize = 3;
 
-/// The parameters of a token request, one variant per grant.
-#[derive(Debug)]
-pub enum TokenRequest {
-    /// RFC 6749 §4.1.3.
-    AuthorizationCode {
-        /// The code.
-        code: Secret,
-        /// The redirect URI of the authorization request.
-        redirect_uri: Option<String>,
-        /// The PKCE code verifier (RFC 7636 §4.5).
-        code_verifier: Option<Secret>,
-        /// The resource that the token is for (RFC 8707 §2.2).
-        resource: Option<String>,
-    },
-    /// RFC 6749 §6.
-    RefreshToken {
-        /// The token.
-        refresh_token: Secret,
-        /// A narrower scope than the granted one.
-        scope: Option<Scope>,
-        /// The resource that the token is for (RFC 8707 §2.2).
-        resource: Option<String>,
-    },
-    /// RFC 6749 §4.4.2.
-    ClientCredentials {
-        /// The requested scope.
-        scope: Option<Scope>,
-        /// The resource that the token is for (RFC 8707 §2.2).
-        resource: Option<String>,
-    },
-    /// RFC 8628 §3.4.
-    DeviceCode {
-        /// The device code.
-        device_code: Secret,
-        /// The resource that the token is for (RFC 8707 §2.2).
-        resource: Option<String>,
-    },
-}
-
-impl TokenRequest {
-    /// Reads the parameters of a grant.
-    fn parse(policies: &Policies, grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
-        let policy = policies.token_endpoint;
-        let text = |name| form.get(name).map(str::to_owned);
-        let resource = || text("resource").filter(|_| !policy.resource_ignored);
-        let scope = || {
-            let syntax = policies.requests.scope_syntax;
-            // storyden-contract.md#scopes-for-client-credentials: a blank scope requests nothing
-            let is_given = |scope: &&str| match syntax {
-                ScopeSyntax::Spaces => !is_blank(Some(scope)),
-                ScopeSyntax::WhiteSpace => !scope.is_empty(),
-            };
-            let given = form.get("scope").filter(is_given);
-            given
-                .map(|scope| scope_of(syntax, Some(scope), "Requested scope is not permitted"))
-                .transpose()
-        };
-        if grant == GrantType::AuthorizationCode && policy.parameters_checked_first {
-            form.require("code", "Missing authorization code")?;
-            form.require("redirect_uri", "Missing redirect_uri")?;
-            form.require("code_verifier", "Missing code_verifier")?;
-        }
-        Ok(match grant {
-            GrantType::AuthorizationCode => Self::AuthorizationCode {
-                code: Secret::new(form.require("code", "Missing authorization code")?),
-                redirect_uri: text("redirect_uri"),
-                code_verifier: text("code_verifier").map(Secret::new),
-                resource: resource(),
-            },
-            GrantType::RefreshToken => Self::RefreshToken {
-                refresh_token: Secret::new(form.require("refresh_token", "Missing refresh_token")?),
-                scope: if policy.refresh_scope_ignored {
-                    None
-                } else {
-                    scope()?
-                },
-                resource: resource(),
-            },
-            GrantType::ClientCredentials => Self::ClientCredentials {
-                scope: scope()?,
-                resource: resource(),
-            },
-            GrantType::DeviceCode => Self::DeviceCode {
-                device_code: Secret::new(form.require("device_code", "Missing device_code")?),
-                resource: resource(),
-            },
-        })
-    }
-}
-
 /// The path of the endpoint.
 pub const PATH: &str = "/api/oauth/token";
-
-/// The parameters of all grants.
-#[derive(Debug, utoipa::ToSchema)]
-#[schema(as = OAuthTokenProps)]
-pub struct TokenForm {
-    /// The grant type (RFC 6749 §4.5).
-    pub grant_type: String,
-    /// The client id, unless sent in the `Authorization` header.
-    pub client_id: Option<String>,
-    /// The client secret, unless sent in the `Authorization` header.
-    pub client_secret: Option<String>,
-    /// The authorization code.
-    pub code: Option<String>,
-    /// The redirect URI of the authorization request, if that request had one.
-    pub redirect_uri: Option<String>,
-    /// The PKCE code verifier (RFC 7636 §4.5).
-    pub code_verifier: Option<String>,
-    /// The refresh token.
-    pub refresh_token: Option<String>,
-    /// The device code (RFC 8628 §3.4).
-    pub device_code: Option<String>,
-    /// Requested scopes, separated by spaces.
-    pub scope: Option<String>,
-    /// The resource that the token is for, of the granted resources. May be repeated (RFC 8707 §2.2).
-    pub resource: Option<String>,
-    /// A JWT signed by the client, in place of a secret (RFC 7523 §2.2).
-    pub client_assertion: Option<String>,
-    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
-    pub client_assertion_type: Option<String>,
-}
 
 /// `POST /api/oauth/token`.
 #[utoipa::path(
@@ -203,7 +70,7 @@ pub async fn token(
     let path = request.uri().path().to_owned();
     let form = read_form(context.config.policies.requests.form_syntax, request, KNOWN).await;
     let grant_type = form.as_ref().ok().and_then(|form| form.get("grant_type"));
-    let grant = grant_type.and_then(GrantType::from_wire_name);
+    let grant = grant_type.and_then(GrantType::from_parameter);
     if let Err(response) = count(&context, grant, address) {
         return *response;
     }
@@ -304,7 +171,8 @@ async fn answer(
     }
     let grant = form.get("grant_type").filter(|grant| !grant.is_empty());
     let grant = grant.ok_or_else(|| OAuthError::invalid_request("Missing grant_type"))?;
-    let grant = GrantType::from_wire_name(grant)
+    let grant = GrantType::from_parameter(grant)
+        .filter(|known| errors::is_enabled(&context.config, *known))
         .ok_or_else(|| errors::unsupported(&context.config, grant))?;
     let (client, request) = authenticate_and_parse(context, headers, form, grant, address).await?;
     let proof = proof::proof_of(context, &client, head).await?;
@@ -368,6 +236,36 @@ async fn redeem(
                 proof,
             };
             device_code::answer(context, request).await
+        }
+        TokenRequest::TokenExchange {
+            subject_token,
+            scope,
+            target,
+        } => {
+            let exchange = token_exchange::Exchange {
+                context,
+                client,
+                subject_token: &subject_token,
+                requested: scope.as_ref(),
+                target: target.as_deref(),
+                proof,
+            };
+            exchange.answer(address).await
+        }
+        TokenRequest::JwtBearer {
+            assertion,
+            scope,
+            resource,
+        } => {
+            let grant = jwt_bearer::AssertionGrant {
+                context,
+                client,
+                assertion: &assertion,
+                requested: scope.as_ref(),
+                resource: resource.as_deref(),
+                proof,
+            };
+            grant.answer(address).await
         }
     }
 }

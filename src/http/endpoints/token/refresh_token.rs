@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use time::Duration;
 
 use super::errors::scope_refused;
-use super::issue::{Issue, TokenResponse};
+use super::issue::{Issue, Terms, TokenResponse};
 use super::proof::{fits_key, refresh_key, spend};
 use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
@@ -204,6 +204,7 @@ impl Refresh<'_> {
             claims: stored.map_or(&no_claims, |grant| &grant.claims),
             resources: target.resources.as_deref(),
             key: self.proof.map(|proof| &proof.key),
+            terms: Terms::default(),
         };
         issue.sign(self.context, now).await
     }
