@@ -7,7 +7,7 @@ use crate::ids::SessionId;
 use crate::passwords;
 use crate::secret::Secret;
 use crate::store::audit::{self, Entry};
-use crate::store::client_changes::{self, Rotation};
+use crate::store::client_secrets::{self, Rotation};
 use crate::store::clients::Client;
 use crate::store::sessions;
 use crate::store::{self};
@@ -67,7 +67,7 @@ pub async fn rotate(
                     {
                         return Err(store::Error::RaceLost);
                     }
-                    if !client_changes::rotate_secret(tx, rotation).await? {
+                    if !client_secrets::rotate_secret(tx, rotation).await? {
                         return Err(store::Error::Gone);
                     }
                     audit::insert(tx, entry).await

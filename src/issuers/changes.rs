@@ -111,7 +111,8 @@ fn check_url(context: &Context, what: &str, text: &str) -> Result<(), Error> {
         return refused("must be a URL, as in https://idp.example");
     };
     let is_secure = url.scheme() == "https";
-    if !is_secure && !(url.scheme() == "http" && context.config.cimd_insecure) {
+    let is_allowed_http = url.scheme() == "http" && context.config.cimd_insecure;
+    if !is_secure && !is_allowed_http {
         return refused("must be an https URL");
     }
     if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {

@@ -1,15 +1,16 @@
-//! Creation and changes of clients, and replacement of client secrets.
+//! Creation and changes of clients.
 
 use super::client_keys;
+use super::client_locks::touch;
+use super::client_secrets;
 use super::clients::{Client, IS_NOT_DELETED, policy_name};
-use super::db::{Db, Tx};
+use super::db::Tx;
 use super::error::{Error, Result};
 use super::own_grants;
-use super::row::row;
-use super::sql::{IDS, Sql, sql};
-use super::value::{Names, Value};
+use super::sql::sql;
+use super::value::Value;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, ClientRowId};
+use crate::ids::ClientRowId;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_metadata::ClientKeys;
@@ -18,6 +19,9 @@ use crate::oauth::grant_type::GrantType;
 use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
+
+/// Revocation reason of a client's own grant after a change of the keys: a key may be stolen.
+const KEYS_REPLACED: &str = "keys_replaced";
 
 /// Inserts a client.
 ///
@@ -302,8 +306,8 @@ pub async fn update(
     }
     update_side_row(tx, id, changes).await?;
     if changes.secret_hash.is_some() {
-        clear_old_secret(tx, id).await?;
-        own_grants::end(tx, id, SECRET_REPLACED, now).await?;
+        client_secrets::clear_old(tx, id).await?;
+        own_grants::end(tx, id, client_secrets::REPLACED, now).await?;
     }
     if changes.keys.is_some() {
         own_grants::end(tx, id, KEYS_REPLACED, now).await?;
@@ -313,176 +317,52 @@ pub async fn update(
 
 /// Updates the properties of a client without a column in Storyden's `oauth_clients`.
 async fn update_side_row(tx: &mut Tx, id: &ClientRowId, changes: &Changes) -> Result<()> {
-    if let Some(required) = changes.pkce_required {
-        tx.execute(
-            "INSERT INTO auth_clients (client_id, pkce_exempt) VALUES ($1, $2) \
-             ON CONFLICT (client_id) DO UPDATE SET pkce_exempt = excluded.pkce_exempt",
-            &[id.into(), (!required).into()],
-        )
-        .await?;
-    }
-    if let Some(protection) = changes.request_protection {
-        tx.execute(
-            "INSERT INTO auth_clients (client_id, request_protection) VALUES ($1, $2) \
-             ON CONFLICT (client_id) DO UPDATE SET request_protection = excluded.request_protection",
-            &[id.into(), stored_protection(protection)],
-        )
-        .await?;
-    }
-    if let Some(bound) = changes.dpop_bound {
-        tx.execute(
-            "INSERT INTO auth_clients (client_id, dpop_bound) VALUES ($1, $2) \
-             ON CONFLICT (client_id) DO UPDATE SET dpop_bound = excluded.dpop_bound",
-            &[id.into(), bound.into()],
-        )
-        .await?;
+    let columns = [
+        changes.pkce_required.map(|required| {
+            (
+                "INSERT INTO auth_clients (client_id, pkce_exempt) VALUES ($1, $2) \
+                 ON CONFLICT (client_id) DO UPDATE SET pkce_exempt = excluded.pkce_exempt",
+                Value::from(!required),
+            )
+        }),
+        changes.request_protection.map(|protection| {
+            (
+                "INSERT INTO auth_clients (client_id, request_protection) VALUES ($1, $2) \
+                 ON CONFLICT (client_id) DO UPDATE SET \
+                 request_protection = excluded.request_protection",
+                stored_protection(protection),
+            )
+        }),
+        changes.dpop_bound.map(|bound| {
+            (
+                "INSERT INTO auth_clients (client_id, dpop_bound) VALUES ($1, $2) \
+                 ON CONFLICT (client_id) DO UPDATE SET dpop_bound = excluded.dpop_bound",
+                bound.into(),
+            )
+        }),
+        changes.fapi.map(|fapi| {
+            (
+                "INSERT INTO auth_clients (client_id, fapi) VALUES ($1, $2) \
+                 ON CONFLICT (client_id) DO UPDATE SET fapi = excluded.fapi",
+                fapi.into(),
+            )
+        }),
+        changes.auth_method.map(|method| {
+            (
+                "INSERT INTO auth_clients (client_id, auth_method) VALUES ($1, $2) \
+                 ON CONFLICT (client_id) DO UPDATE SET auth_method = excluded.auth_method",
+                method.name().into(),
+            )
+        }),
+    ];
+    for (sql, value) in columns.into_iter().flatten() {
+        tx.execute(sql, &[id.into(), value]).await?;
     }
     if let Some(algorithms) = changes.algorithms {
         save_algorithms(tx, id, algorithms).await?;
     }
-    if let Some(fapi) = changes.fapi {
-        tx.execute(
-            "INSERT INTO auth_clients (client_id, fapi) VALUES ($1, $2) \
-             ON CONFLICT (client_id) DO UPDATE SET fapi = excluded.fapi",
-            &[id.into(), fapi.into()],
-        )
-        .await?;
-    }
-    if let Some(method) = changes.auth_method {
-        tx.execute(
-            "INSERT INTO auth_clients (client_id, auth_method) VALUES ($1, $2) \
-             ON CONFLICT (client_id) DO UPDATE SET auth_method = excluded.auth_method",
-            &[id.into(), method.name().into()],
-        )
-        .await?;
-    }
     if let Some(keys) = &changes.keys {
         client_keys::save(tx, id, keys).await?;
     }
-    Ok(())
-}
-
-/// Sets the time of the last change and locks the row, so that the later of two concurrent changes sees
-/// the earlier. False if there is no such client, or its deletion is in progress.
-async fn touch(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
-    const SQL: Sql = sql!(
-        "UPDATE oauth_clients AS c SET updated_at = $2 WHERE c.id = $1 AND ",
-        IS_NOT_DELETED
-    );
-    Ok(tx.execute(SQL, &[id.into(), now.into()]).await? > 0)
-}
-
-/// Revocation reason of a client's own grant after a secret change without overlap.
-const SECRET_REPLACED: &str = "secret_replaced";
-
-/// Revocation reason of a client's own grant after a change of the keys: a key may be stolen.
-const KEYS_REPLACED: &str = "keys_replaced";
-
-/// A rotation of a client secret.
-#[derive(Clone)]
-pub struct Rotation {
-    /// The client.
-    pub client: ClientRowId,
-    /// The Argon2id hash of the new secret.
-    pub hash: String,
-    /// End of the overlap in which the old secret remains valid; `None` for no overlap.
-    pub old_until: Option<Timestamp>,
-    /// Time of the rotation.
-    pub now: Timestamp,
-}
-
-/// Replaces the secret of a client. False if there is no such client, or its deletion is in progress. The
-/// secret of an earlier overlap becomes invalid. Without an overlap, the client's own access tokens
-/// (RFC 6749 §4.4) are revoked too. With an overlap the old secret is still trusted, so the access tokens
-/// stay valid until expiry.
-pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
-    let client = &rotation.client;
-    // Lock the row first, so that the later of two concurrent rotations replaces the secret of the
-    // earlier.
-    if !touch(tx, client, rotation.now).await? {
-        return Ok(false);
-    }
-    if let Some(until) = rotation.old_until {
-        tx.execute(
-            "INSERT INTO auth_clients (client_id, old_secret_hash, old_secret_until) \
-             SELECT c.id, c.client_secret_hash, $2 FROM oauth_clients c WHERE c.id = $1 \
-             ON CONFLICT (client_id) DO UPDATE SET old_secret_hash = excluded.old_secret_hash, \
-             old_secret_until = excluded.old_secret_until",
-            &[client.into(), until.into()],
-        )
-        .await?;
-    } else {
-        clear_old_secret(tx, client).await?;
-        own_grants::end(tx, client, SECRET_REPLACED, rotation.now).await?;
-    }
-    tx.execute(
-        "UPDATE oauth_clients SET client_secret_hash = $2 WHERE id = $1",
-        &[client.into(), rotation.hash.as_str().into()],
-    )
-    .await?;
-    Ok(true)
-}
-
-struct SecretRow {
-    id: ClientRowId,
-    client_id: String,
-    allowed_grants: Names,
-}
-
-row!(SecretRow: id, client_id, allowed_grants);
-
-impl SecretRow {
-    /// True if the client may use the client credentials grant (RFC 6749 §4.4), which acts as the
-    /// owner.
-    fn acts_as_owner(&self) -> bool {
-        let mut grants = self.allowed_grants.iter();
-        grants.any(|name| GrantType::from_stored_name(name) == Some(GrantType::ClientCredentials))
-    }
-}
-
-const SECRETS_OF: &str = "SELECT id, client_id, allowed_grants FROM oauth_clients \
-     WHERE account_id = $1 AND client_secret_hash IS NOT NULL";
-
-/// Counts the clients of an account that have a secret and may use the client credentials grant.
-pub async fn count_own_grant_secrets(db: &Db, owner: &AccountId) -> Result<u64> {
-    let rows: Vec<SecretRow> = db.fetch_all(SECRETS_OF, &[owner.into()]).await?;
-    Ok(rows.iter().filter(|row| row.acts_as_owner()).count() as u64)
-}
-
-/// Removes the current and previous secret of every client of an account that may use the client
-/// credentials grant, in three statements. Returns the client ids. The owner can set new secrets.
-pub async fn remove_own_grant_secrets(
-    tx: &mut Tx,
-    owner: &AccountId,
-    now: Timestamp,
-) -> Result<Vec<String>> {
-    const END: Sql = sql!(
-        "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 WHERE id IN ",
-        IDS
-    );
-    const CLEAR_OLD: Sql = sql!(
-        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
-         WHERE client_id IN ",
-        IDS
-    );
-    let rows: Vec<SecretRow> = tx.fetch_all(SECRETS_OF, &[owner.into()]).await?;
-    let rows: Vec<SecretRow> = rows.into_iter().filter(SecretRow::acts_as_owner).collect();
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids = Value::names(rows.iter().map(|row| row.id.as_str()));
-    tx.execute(END, &[ids.clone(), now.into()]).await?;
-    tx.execute(CLEAR_OLD, std::slice::from_ref(&ids)).await?;
-    own_grants::end_all(tx, ids, "secret_ended", now).await?;
-    Ok(rows.into_iter().map(|row| row.client_id).collect())
-}
-
-async fn clear_old_secret(tx: &mut Tx, client: &ClientRowId) -> Result<()> {
-    tx.execute(
-        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
-         WHERE client_id = $1",
-        &[client.into()],
-    )
-    .await?;
     Ok(())
 }

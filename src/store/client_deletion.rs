@@ -1,6 +1,7 @@
 //! Deletion of clients with all rows that reference the client, in batches.
 
-use super::clients::{IS_NOT_DELETED, lock};
+use super::client_locks::lock;
+use super::clients::IS_NOT_DELETED;
 use super::db::{Db, Tx};
 use super::delete_by_id;
 use super::error::Result;

@@ -15,6 +15,14 @@ pub(super) struct KeysRow {
 
 row!(KeysRow: jwks, jwks_uri);
 
+impl KeysRow {
+    /// True if the client has registered keys, or keys at a URL.
+    pub(super) fn is_any(&self) -> bool {
+        let registered = self.jwks.as_ref().is_some_and(|jwks| !jwks.0.is_null());
+        registered || self.jwks_uri.is_some()
+    }
+}
+
 impl From<KeysRow> for ClientKeys {
     fn from(row: KeysRow) -> Self {
         Self {

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, AccountColumns};
-use super::db::{Db, Tx};
+use super::db::Db;
 use super::error::Result;
 use super::row::row;
 use super::sql::{Sql, sql};
@@ -216,7 +216,11 @@ impl Client {
     }
 }
 
-fn fingerprint(name: &str, owner: Option<&AccountId>, redirect_uris: &[String]) -> String {
+pub(super) fn fingerprint(
+    name: &str,
+    owner: Option<&AccountId>,
+    redirect_uris: &[String],
+) -> String {
     let owner = owner.map(AccountId::as_str).unwrap_or_default();
     let parts = [name, owner]
         .into_iter()
@@ -427,66 +431,4 @@ pub fn policy_name(policy: ScopePolicy) -> &'static str {
         ScopePolicy::Explicit => "explicit",
         ScopePolicy::Inherit => "inherit",
     }
-}
-
-/// Locks a client and an account (`FOR KEY SHARE`) until the end of the transaction. Call before
-/// inserting a request, code, or grant: a concurrent deletion or revocation then either waits, or is
-/// visible to this transaction.
-///
-/// # Errors
-/// [`super::Error::Gone`] if the client or the account was deleted.
-pub async fn hold(tx: &mut Tx, client: &ClientRowId, account: &AccountId) -> Result<()> {
-    const SQL: Sql = sql!(
-        "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 AND ",
-        IS_NOT_DELETED,
-        ("", " FOR KEY SHARE OF c, a")
-    );
-    let held: Option<ClientRowId> = tx
-        .fetch_optional(SQL, &[client.into(), account.into()])
-        .await?;
-    held.map(drop).ok_or(super::Error::Gone)
-}
-
-struct LockedClientRow {
-    name: String,
-    account_id: Option<AccountId>,
-    redirect_uris: JsonColumn<Option<Vec<String>>>,
-}
-
-row!(LockedClientRow: name, account_id, redirect_uris);
-
-/// Locks as [`hold`] does, and also the name, owner, and redirect URIs of the client. False if these no
-/// longer match the fingerprint `shown`.
-///
-/// # Errors
-/// [`super::Error::Gone`] if the client or the account was deleted.
-pub async fn lock_as_shown(
-    tx: &mut Tx,
-    client: &ClientRowId,
-    account: &AccountId,
-    shown: &str,
-) -> Result<bool> {
-    const SQL: Sql = sql!(
-        "SELECT c.name, c.account_id, c.redirect_uris FROM oauth_clients c, accounts a \
-         WHERE c.id = $1 AND a.id = $2 AND ",
-        IS_NOT_DELETED,
-        ("", " FOR SHARE OF c FOR KEY SHARE OF a")
-    );
-    let row: Option<LockedClientRow> = tx
-        .fetch_optional(SQL, &[client.into(), account.into()])
-        .await?;
-    let row = row.ok_or(super::Error::Gone)?;
-    let redirect_uris = row.redirect_uris.0.unwrap_or_default();
-    Ok(fingerprint(&row.name, row.account_id.as_ref(), &redirect_uris) == shown)
-}
-
-/// Locks a client against [`hold`] until the end of the transaction. False if there is no such client.
-pub(super) async fn lock(tx: &mut Tx, id: &ClientRowId) -> Result<bool> {
-    const SQL: Sql = sql!(
-        "SELECT c.id FROM oauth_clients c WHERE c.id = $1 AND ",
-        IS_NOT_DELETED,
-        ("", " FOR UPDATE")
-    );
-    let row: Option<ClientRowId> = tx.fetch_optional(SQL, &[id.into()]).await?;
-    Ok(row.is_some())
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::audit::{self, Entry, Event};
-use super::client_changes;
+use super::client_secrets;
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::BATCH;
@@ -34,7 +34,7 @@ pub struct AccountClosing {
 pub struct SessionlessCredentials {
     /// Live access keys.
     pub access_keys: u64,
-    /// Clients of the account with a secret and the client credentials grant.
+    /// Clients of the account with a secret or keys, and the client credentials grant.
     pub client_secrets: u64,
 }
 
@@ -91,7 +91,7 @@ pub struct Closed {
 pub async fn count(db: &Db, account: &AccountId, now: Timestamp) -> Result<SessionlessCredentials> {
     Ok(SessionlessCredentials {
         access_keys: access_keys::count_live(db, account, now).await?,
-        client_secrets: client_changes::count_own_grant_secrets(db, account).await?,
+        client_secrets: client_secrets::count_of_own_grants(db, account).await?,
     })
 }
 
@@ -123,9 +123,7 @@ impl AccountClosing {
             }
         }
         if self.client_secrets {
-            for client_id in
-                client_changes::remove_own_grant_secrets(tx, &self.account, now).await?
-            {
+            for client_id in client_secrets::remove_of_own_grants(tx, &self.account, now).await? {
                 let line = entry.clone().event(Event::ClientSecretEnded);
                 audit::insert(tx, &line.client(&client_id)).await?;
                 lasting.client_secrets += 1;

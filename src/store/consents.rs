@@ -163,7 +163,7 @@ pub async fn find_covering(
 }
 
 /// As [`find_covering`], in the transaction of the approval. The caller holds the locks on the client and
-/// the account ([`super::clients::lock_as_shown`]), so that a concurrent revocation or change of the client
+/// the account ([`super::client_locks::lock_as_shown`]), so that a concurrent revocation or change of the client
 /// either waits or is seen.
 pub async fn is_covered(
     tx: &mut Tx,

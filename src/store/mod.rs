@@ -22,6 +22,8 @@ pub mod client_details;
 pub mod client_documents;
 pub mod client_keys;
 pub mod client_list;
+pub mod client_locks;
+pub mod client_secrets;
 pub mod clients;
 pub mod closing;
 pub mod consents;

@@ -4,7 +4,7 @@
 //!
 //! Each row inserted by this server stores the number of the newest revocation at that time, so that
 //! "inserted before" does not depend on clocks: the inserting transaction first locks the client and
-//! the account ([`super::clients::hold`]), and a revocation locks the same rows before taking a number.
+//! the account ([`super::client_locks::hold`]), and a revocation locks the same rows before taking a number.
 //! A row inserted by a Storyden has no number and is compared by time.
 
 use time::Duration;

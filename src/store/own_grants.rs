@@ -12,6 +12,7 @@ use super::sql::{IDS, Sql, sql};
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, GrantId};
+use crate::oauth::auth_method::AuthMethod;
 
 /// The owner of a client, and the grant for the client's next token.
 #[derive(Debug)]
@@ -20,40 +21,52 @@ pub struct ClientCredentialsGrant {
     pub owner: Account,
     /// The live grant; `None` before the first token and after a revocation.
     pub grant: Option<GrantId>,
-    /// The secret hashes stored now.
-    secret: Secret,
+    /// The credentials stored now.
+    stored: Credentials,
 }
 
-/// The hashes of a client's secrets.
+/// The stored credentials of a client.
 #[derive(Debug)]
-struct Secret {
-    current: Option<String>,
-    /// The secret before the last rotation, during the overlap.
-    old: Option<String>,
+struct Credentials {
+    /// The hash of the secret.
+    secret: Option<String>,
+    /// The hash of the secret before the last rotation, during the overlap.
+    old_secret: Option<String>,
+    /// Time of the last change of the client, which may be a change of the keys.
+    changed_at: Timestamp,
 }
 
 impl ClientCredentialsGrant {
-    /// Returns true unless the secret was replaced after the client was read and authenticated.
+    /// Returns true unless the secret or the keys were replaced after the client was read and authenticated.
     #[must_use]
-    pub fn uses_current_secret(&self, client: &Client) -> bool {
+    pub fn uses_current_credentials(&self, client: &Client) -> bool {
+        if uses_keys(client) {
+            return client.updated_at == self.stored.changed_at;
+        }
         let read = &client.secret_hash;
-        *read == self.secret.current || (read.is_some() && *read == self.secret.old)
+        *read == self.stored.secret || (read.is_some() && *read == self.stored.old_secret)
     }
+}
+
+/// True if the client authenticates with its keys only.
+fn uses_keys(client: &Client) -> bool {
+    client.auth_method == Some(AuthMethod::PrivateKeyJwt)
 }
 
 struct ClientCredentialsGrantRow {
     grant_id: Option<GrantId>,
     secret_hash: Option<String>,
     old_secret_hash: Option<String>,
+    changed_at: Timestamp,
 }
 
-row!(ClientCredentialsGrantRow: grant_id, secret_hash, old_secret_hash);
+row!(ClientCredentialsGrantRow: grant_id, secret_hash, old_secret_hash, changed_at);
 
 /// Finds the owner and the live grant of a client; `None` for a client without an owner.
 pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<ClientCredentialsGrant>> {
     const SQL: Sql = sql!(
         "SELECT g.id AS grant_id, c.client_secret_hash AS secret_hash, \
-         y.old_secret_hash AS old_secret_hash, ",
+         y.old_secret_hash AS old_secret_hash, c.updated_at AS changed_at, ",
         ACCOUNT_COLUMNS,
         " FROM oauth_clients c JOIN accounts a ON a.id = c.account_id \
          LEFT JOIN auth_clients y ON y.client_id = c.id \
@@ -75,9 +88,10 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<ClientCredenti
     Ok(Some(ClientCredentialsGrant {
         owner,
         grant: row.grant_id,
-        secret: Secret {
-            current: row.secret_hash,
-            old: row.old_secret_hash,
+        stored: Credentials {
+            secret: row.secret_hash,
+            old_secret: row.old_secret_hash,
+            changed_at: row.changed_at,
         },
     }))
 }
@@ -89,18 +103,21 @@ pub struct NewClientCredentialsGrant {
     client: ClientRowId,
     owner: AccountId,
     secret_hash: Option<String>,
+    /// Time of the last change, for a client that authenticates with keys.
+    keys_of: Option<Timestamp>,
     now: Timestamp,
 }
 
 impl ClientCredentialsGrant {
     /// Builds the grant for a client's first token.
     #[must_use]
-    pub fn first(&self, client: &ClientRowId, now: Timestamp) -> NewClientCredentialsGrant {
+    pub fn first(&self, client: &Client, now: Timestamp) -> NewClientCredentialsGrant {
         NewClientCredentialsGrant {
             grant: GrantId::generate(now),
-            client: client.clone(),
+            client: client.row_id.clone(),
             owner: self.owner.id.clone(),
-            secret_hash: self.secret.current.clone(),
+            secret_hash: self.stored.secret.clone(),
+            keys_of: uses_keys(client).then_some(self.stored.changed_at),
             now,
         }
     }
@@ -109,13 +126,13 @@ impl ClientCredentialsGrant {
 /// Inserts a grant and returns the id.
 ///
 /// # Errors
-/// [`Error::RaceLost`] if a concurrent request inserted the grant first, or the secret was replaced
-/// meanwhile.
+/// [`Error::RaceLost`] if a concurrent request inserted the grant first, or the secret or the keys were
+/// replaced meanwhile.
 pub async fn insert(tx: &mut Tx, new: &NewClientCredentialsGrant) -> Result<GrantId> {
-    // `FOR SHARE` conflicts with the UPDATE of a secret rotation (A-107), `FOR KEY SHARE` with a
-    // revocation by account.
+    // `FOR SHARE` conflicts with the UPDATE of a secret rotation (A-107) and of a change of the keys, `FOR
+    // KEY SHARE` with a revocation by account.
     const LOCK: Sql = sql!(
-        "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 \
+        "SELECT c.updated_at FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 \
          AND c.client_secret_hash IS NOT DISTINCT FROM $3 AND ",
         IS_NOT_DELETED,
         ("", " FOR SHARE OF c FOR KEY SHARE OF a")
@@ -128,8 +145,11 @@ pub async fn insert(tx: &mut Tx, new: &NewClientCredentialsGrant) -> Result<Gran
     );
     let (client, owner) = (&new.client, &new.owner);
     let parameters = [client.into(), owner.into(), new.secret_hash.clone().into()];
-    let row: Option<ClientRowId> = tx.fetch_optional(LOCK, &parameters).await?;
-    row.ok_or(Error::RaceLost)?;
+    let changed_at: Option<Timestamp> = tx.fetch_optional(LOCK, &parameters).await?;
+    let changed_at = changed_at.ok_or(Error::RaceLost)?;
+    if new.keys_of.is_some_and(|read_at| read_at != changed_at) {
+        return Err(Error::RaceLost);
+    }
     tx.execute(END_COVERED, &[client.into(), owner.into(), new.now.into()])
         .await?;
     let inserted = tx

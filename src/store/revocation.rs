@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::audit::{self, Entry};
-use super::clients;
+use super::client_locks;
 use super::consents;
 use super::db::{Db, Tx};
 use super::error::Result;
@@ -190,12 +190,12 @@ pub async fn end_client_credentials_grants(
     Ok(ended.rows)
 }
 
-/// Locks the client and the account, in the order of [`clients::hold`], so that a concurrent grant is
+/// Locks the client and the account, in the order of [`client_locks::hold`], so that a concurrent grant is
 /// either committed and seen by the next statements, or sees this revocation.
 async fn lock(tx: &mut Tx, target: &Target) -> Result<()> {
     const LOCK_ACCOUNT: Sql = sql!("SELECT id FROM accounts WHERE id = $1", ("", " FOR UPDATE"));
     if let Some(client) = &target.client {
-        clients::lock(tx, client).await?;
+        client_locks::lock(tx, client).await?;
     }
     if let Some(account) = &target.account {
         tx.execute(LOCK_ACCOUNT, &[account.into()]).await?;

@@ -3,7 +3,7 @@
 use storyden_auth::ids::AccountId;
 use storyden_auth::oauth::grant_type::GrantType;
 use storyden_auth::secret::Secret;
-use storyden_auth::store::client_changes;
+use storyden_auth::store::client_secrets;
 use storyden_auth::store::clients;
 use time::Duration;
 
@@ -290,14 +290,14 @@ both! {
             let mut form: Form<'_> = vec![("grant_type", "client_credentials")];
             form.extend(old.credentials());
             let requests = (0..8).map(|at| [&server, &replica][at % 2].token_request(&form));
-            let rotation = client_changes::Rotation {
+            let rotation = client_secrets::Rotation {
                 client: client.row_id.clone(),
                 hash: server.context.passwords.hash(&Secret::new(&secret)).await.unwrap(),
                 old_until: None,
                 now: server.clock.now(),
             };
             let rotate = server.context.db.write(rotation, |tx, rotation| {
-                Box::pin(client_changes::rotate_secret(tx, rotation))
+                Box::pin(client_secrets::rotate_secret(tx, rotation))
             });
             let (answers, rotated) = tokio::join!(send_concurrently(requests.collect()), rotate);
             assert!(rotated.unwrap());

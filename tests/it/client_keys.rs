@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use time::Duration;
 
+use crate::support::race::{count, send_concurrently};
 use crate::support::simulated_internet::{Reply, SimulatedInternet};
 use crate::support::{Answer, ClientKey, ISSUER, Server, both};
 
@@ -11,19 +12,29 @@ const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const MINE: &str = "/api/auth/oauth/clients";
 const EVERY: &str = "/api/admin/oauth/clients";
 
-/// A request of the client credentials grant, authenticated by a key.
-async fn ask(server: &Server, key: &ClientKey, client_id: &str) -> Answer {
+/// Returns a new assertion of a client.
+fn assertion(server: &Server, key: &ClientKey, client_id: &str) -> String {
     static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let jti = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let exp = server.clock.now().unix_seconds() + 60;
     let claims = json!({ "iss": client_id, "sub": client_id, "aud": ISSUER, "exp": exp, "jti": jti.to_string() });
-    let assertion = key.sign_as(None, &claims);
-    let form = [
+    key.sign_as(None, &claims)
+}
+
+/// Builds a request of the client credentials grant.
+fn form(assertion: &str) -> [(&str, &str); 3] {
+    [
         ("grant_type", "client_credentials"),
         ("client_assertion_type", TYPE),
-        ("client_assertion", assertion.as_str()),
-    ];
-    server.token(&form).await
+        ("client_assertion", assertion),
+    ]
+}
+
+/// A request of the client credentials grant, authenticated by a key.
+async fn ask(server: &Server, key: &ClientKey, client_id: &str) -> Answer {
+    server
+        .token(&form(&assertion(server, key, client_id)))
+        .await
 }
 
 fn new_client(changed: &Value) -> Value {
@@ -115,6 +126,64 @@ both! {
         let path = format!("{EVERY}/{}", created["id"].as_str().unwrap());
         server.call_as(&odin, ("PATCH", &path), Some(&json!({ "jwks": key.jwks() }))).await.expect(200);
         ask(&server, &key, "agent").await.expect(200);
+    }
+
+    /// of tokens requested while the keys are replaced, every token by an earlier key is invalid on both
+    /// replicas.
+    async fn concurrent_key_replacement_leaves_no_token(setup: Setup) {
+        let (server, replica) = (setup.start().await, setup.start().await);
+        let frigg = server.member("frigg", &[]).await;
+        let mut key = ClientKey::es256();
+        let new = new_client(&json!({ "jwks": key.jwks() }));
+        let created = server.post_as(&frigg, MINE, &new).await.expect(200).json();
+        let (id, client_id) = (created["client"]["id"].as_str().unwrap(), created["client"]["client_id"].as_str().unwrap());
+        let path = format!("{MINE}/{id}");
+        for _ in 0..6 {
+            server.turn(Duration::seconds(1));
+            let assertions: Vec<String> = (0..8).map(|_| assertion(&server, &key, client_id)).collect();
+            let requests = assertions.iter().enumerate();
+            let requests = requests.map(|(at, one)| [&server, &replica][at % 2].token_request(&form(one)));
+            let next = ClientKey::es256();
+            let body = json!({ "jwks": next.jwks() });
+            let (answers, changed) = tokio::join!(
+                send_concurrently(requests.collect()),
+                server.call_as(&frigg, ("PATCH", &path), Some(&body))
+            );
+            changed.expect(200);
+            count(&answers, 200);
+            for answer in &answers {
+                if answer.status == 200 {
+                    let userinfo = replica.get_with_bearer("/api/oauth/userinfo", &answer.text("access_token")).await;
+                    userinfo.expect_error(401, "invalid_token");
+                }
+            }
+            key = next;
+            ask(&replica, &key, client_id).await.expect(200);
+        }
+    }
+
+    /// Issue 13: the keys of applications that act for a member end where secrets end.
+    async fn signing_out_everywhere_removes_keys_where_asked(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let key = ClientKey::es256();
+        let new = new_client(&json!({ "jwks": key.jwks() }));
+        let created = server.post_as(&frigg, MINE, &new).await.expect(200).json();
+        let (id, client_id) = (created["client"]["id"].as_str().unwrap(), created["client"]["client_id"].as_str().unwrap());
+        let token = ask(&server, &key, client_id).await.expect(200).text("access_token");
+        let sessions = "/api/auth/sessions";
+        let told = server.get_as(&frigg, sessions).await.expect(200).json();
+        assert_eq!(told["lasting"]["client_secrets"], 1);
+        let everything = format!("{sessions}?end_client_secrets=true");
+        let ended = server.call_as(&frigg, ("DELETE", &everything), None).await.expect(200).json();
+        assert_eq!((&ended["ended"]["client_secrets"], &ended["left"]["client_secrets"]), (&json!(1), &json!(0)));
+        ask(&server, &key, client_id).await.expect_error(400, "invalid_client");
+        server.get_with_bearer("/api/oauth/userinfo", &token).await.expect_error(401, "invalid_token");
+        let frigg = server.sign_in_again(&frigg).await;
+        let next = ClientKey::es256();
+        let body = json!({ "jwks": next.jwks() });
+        server.call_as(&frigg, ("PATCH", &format!("{MINE}/{id}")), Some(&body)).await.expect(200);
+        ask(&server, &next, client_id).await.expect(200);
     }
 
     /// RFC 7517 §9.2: keys that cannot be used are refused with the reason.

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 use storyden_auth::http::member::session;
 use storyden_auth::store::apply_revocations;
-use storyden_auth::store::client_changes;
-use storyden_auth::store::client_changes::{Changes, Rotation};
+use storyden_auth::store::client_changes::{self, Changes};
+use storyden_auth::store::client_secrets::{self, Rotation};
 use storyden_auth::store::clients;
 use storyden_auth::store::leases;
 use time::Duration;
@@ -422,7 +422,7 @@ both! {
         assert!(!updated.await.unwrap());
         for old_until in [None, Some(now + Duration::hours(1))] {
             let rotation = Rotation { client: app.row_id.clone(), hash: "x".to_owned(), old_until, now };
-            let rotated = db.write(rotation, |tx, rotation| Box::pin(client_changes::rotate_secret(tx, rotation)));
+            let rotated = db.write(rotation, |tx, rotation| Box::pin(client_secrets::rotate_secret(tx, rotation)));
             assert!(!rotated.await.unwrap());
         }
         let replaced = db.write(client, |tx, client| Box::pin(client_changes::replace(tx, client))).await;

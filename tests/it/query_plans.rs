@@ -416,19 +416,20 @@ async fn registration(server: &Server) {
 async fn resources(server: &Server, odin: &Member) {
     let baldur = &server.member("baldur", &[]).await;
     let path = "/api/admin/oauth/resources";
-    let mut body = json!({ "url": "https://tools.example", "scopes": [{ "name": "tools:read" }] });
+    let mut body =
+        json!({ "url": "https://workshop.example", "scopes": [{ "name": "workshop:read" }] });
     let added = server.post_as(odin, path, &body).await.expect(200);
     let one = format!("{path}/{}", added.text("id"));
     let tools = server
         .client(NewClient {
-            client_id: "tools",
-            scope: "openid offline_access tools:read",
+            client_id: "workshop",
+            scope: "openid offline_access workshop:read",
             ..NewClient::default()
         })
         .await;
     let asked = [
-        ("scope", "openid offline_access tools:read"),
-        ("resource", "https://tools.example"),
+        ("scope", "openid offline_access workshop:read"),
+        ("resource", "https://workshop.example"),
     ];
     let tokens = server.tokens(baldur, &tools, &asked).await;
     let token = tokens.text("refresh_token");

@@ -1,7 +1,7 @@
 //! Changes in the middle of a flow: suspensions, roles, clients, secrets.
 
 use storyden_auth::secret::Secret;
-use storyden_auth::store::client_changes;
+use storyden_auth::store::client_secrets;
 
 use crate::support::race::{count, send_concurrently};
 use crate::support::{Client, Member, NewClient, Server, both};
@@ -14,14 +14,14 @@ async fn rotate_secret(server: &Server, client: &Client, secret: &str) {
         .hash(&Secret::new(secret))
         .await
         .unwrap();
-    let rotation = client_changes::Rotation {
+    let rotation = client_secrets::Rotation {
         client: client.row_id.clone(),
         hash,
         old_until: None,
         now: server.clock.now(),
     };
     let rotated = server.context.db.write(rotation, |tx, rotation| {
-        Box::pin(client_changes::rotate_secret(tx, rotation))
+        Box::pin(client_secrets::rotate_secret(tx, rotation))
     });
     assert!(rotated.await.unwrap());
 }

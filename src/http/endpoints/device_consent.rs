@@ -261,7 +261,7 @@ impl Approval {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
         let (device, account, now) = (&self.device, &self.account, self.entry.at);
         let shown = &self.client_version;
-        if !store::clients::lock_as_shown(tx, &self.client, account, shown).await? {
+        if !store::client_locks::lock_as_shown(tx, &self.client, account, shown).await? {
             return Ok(Approved::ClientChanged);
         }
         if !device_authorizations::approve(tx, device, account, &self.scope, now).await? {

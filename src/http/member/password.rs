@@ -36,7 +36,7 @@ pub struct ChangePassword {
     #[serde(default = "yes")]
     #[schema(default = true)]
     end_access_keys: bool,
-    /// Also revoke the secrets of the account's own applications with the client credentials grant.
+    /// Also revoke the secrets and keys of the account's own applications with the client credentials grant.
     #[serde(default = "yes")]
     #[schema(default = true)]
     end_client_secrets: bool,

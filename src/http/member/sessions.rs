@@ -161,7 +161,7 @@ pub async fn delete(
     security(("browser" = [])),
     params(
         ("end_access_keys" = Option<bool>, Query, description = "Also revoke all access keys of the account; default false"),
-        ("end_client_secrets" = Option<bool>, Query, description = "Also revoke the secrets of the account's applications with the client credentials grant; default false")
+        ("end_client_secrets" = Option<bool>, Query, description = "Also revoke the secrets and keys of the account's applications with the client credentials grant; default false")
     ),
     responses(
         (

@@ -19,7 +19,8 @@ use crate::store::authorization_codes::{self, NewCode};
 use crate::store::authorization_requests::{
     self, ApprovedRequest, AuthorizationRequest, NewRequest,
 };
-use crate::store::clients::{self, Client};
+use crate::store::client_locks;
+use crate::store::clients::Client;
 use crate::store::consents::{self, ConsentKey, NewConsent};
 
 /// The parts of a request, stored or not, that an approval needs.
@@ -212,7 +213,7 @@ impl Approval {
     ) -> store::Result<Approved> {
         let now = self.code.created_at;
         let (client, account) = (&self.code.client, &self.code.account);
-        if !clients::lock_as_shown(tx, client, account, &self.client_version).await? {
+        if !client_locks::lock_as_shown(tx, client, account, &self.client_version).await? {
             return Ok(Approved::ClientChanged);
         }
         // A revocation locks the same rows, and ends the consents in its transaction.

@@ -22,7 +22,7 @@ use crate::rate_limit::{PENDING_REQUESTS, networks};
 use crate::secret::Secret;
 use crate::store::audit::Event;
 use crate::store::authorization_requests::{self, NewPending, NewRequest};
-use crate::store::{self, clients};
+use crate::store::{self, client_locks};
 
 /// A pending request that this browser resumes.
 pub(super) struct PendingRequest {
@@ -173,7 +173,7 @@ pub(super) fn parameters_of(stored: &Parameters) -> Decoded {
 /// # Errors
 /// [`store::Error::RaceLost`] if a concurrent transaction took the pending request first.
 pub(super) async fn claim(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
-    clients::hold(tx, &new.client, &new.account).await?;
+    client_locks::hold(tx, &new.client, &new.account).await?;
     if !authorization_requests::claim_pending(tx, &new.request_id).await? {
         return Err(store::Error::RaceLost);
     }

@@ -24,7 +24,8 @@ use crate::store;
 use crate::store::access_keys;
 use crate::store::audit::{Entry, Event};
 use crate::store::authorization_codes::{self, AuthorizationCode};
-use crate::store::clients::{self, Client};
+use crate::store::client_locks;
+use crate::store::clients::Client;
 use crate::store::dpop_proofs::UsedProof;
 use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
@@ -287,7 +288,7 @@ struct Redemption {
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         spend(tx, self.proof.as_ref()).await?;
-        clients::hold(tx, &self.grant.client, &self.grant.account).await?;
+        client_locks::hold(tx, &self.grant.client, &self.grant.account).await?;
         if let Some(key) = &self.grant.access_key
             && !access_keys::lock_live(tx, key, self.grant.created_at).await?
         {

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::dpop::Proof;
 use crate::ids::GrantId;
 use crate::oauth::OAuthError;
+use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::scope::Scope;
 use crate::resources::{self, Target};
@@ -73,8 +74,8 @@ pub(super) async fn answer(
 /// Finds the owner of a client, not suspended, and the grant of the client's own tokens.
 ///
 /// A revocation, a deletion and a rotation without overlap end the grant. The grant is read together
-/// with the stored secret, after client authentication. A token made with a replaced secret therefore
-/// belongs to a grant that ended with that secret.
+/// with the stored credentials, after client authentication. A token made with a replaced secret or key
+/// therefore belongs to a grant that ended with that credential.
 async fn owner_and_grant(
     context: &Context,
     client: &Client,
@@ -94,10 +95,14 @@ async fn owner_and_grant(
                 "The account of this client lacks the permission USE_OAUTH_CLIENTS",
             ));
         }
-        if !found.uses_current_secret(client) {
-            return Err(OAuthError::invalid_client("Invalid client_secret"));
+        if !found.uses_current_credentials(client) {
+            let description = match client.auth_method {
+                Some(AuthMethod::PrivateKeyJwt) => "The client was changed; send a new assertion",
+                _ => "Invalid client_secret",
+            };
+            return Err(OAuthError::invalid_client(description));
         }
-        let first = found.first(&client.row_id, now);
+        let first = found.first(client, now);
         let owner = found.owner;
         if let Some(grant) = found.grant {
             return Ok((owner, grant));

@@ -19,7 +19,8 @@ use crate::resources::{self, Granted, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
-use crate::store::clients::{self, Client};
+use crate::store::client_locks;
+use crate::store::clients::Client;
 use crate::store::device_authorizations;
 use crate::store::dpop_proofs::UsedProof;
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
@@ -242,7 +243,7 @@ struct Redemption {
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         spend(tx, self.proof.as_ref()).await?;
-        clients::hold(tx, &self.grant.client, &self.grant.account).await?;
+        client_locks::hold(tx, &self.grant.client, &self.grant.account).await?;
         if !device_authorizations::consume(tx, &self.device, self.grant.created_at).await? {
             return Err(store::Error::RaceLost);
         }

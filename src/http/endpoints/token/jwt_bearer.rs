@@ -183,7 +183,7 @@ struct Redemption {
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         spend(tx, self.proof.as_ref()).await?;
-        store::clients::hold(tx, &self.grant.client, &self.grant.account).await?;
+        store::client_locks::hold(tx, &self.grant.client, &self.grant.account).await?;
         // RFC 7523 §3: one use of each `jti`, on every replica
         if !issuer_rows::hold(tx, &self.issuer).await?
             || !assertions::spend(tx, &self.spent, self.expires_at).await?

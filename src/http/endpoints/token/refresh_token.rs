@@ -26,7 +26,8 @@ use crate::resources::{self, Granted, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
-use crate::store::clients::{self, Client};
+use crate::store::client_locks;
+use crate::store::clients::Client;
 use crate::store::dpop_proofs::UsedProof;
 use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, Grant, NewGrant, NewToken, RefreshToken, Successor};
@@ -355,7 +356,7 @@ struct Renewal {
 impl Renewal {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         spend(tx, self.proof.as_ref()).await?;
-        clients::hold(tx, &self.client, &self.account).await?;
+        client_locks::hold(tx, &self.client, &self.account).await?;
         if refresh_tokens::renew(tx, &self.token, self.now, self.expires_at).await? {
             return Ok(());
         }
@@ -378,7 +379,7 @@ impl Rotation {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         let now = self.next.created_at;
         spend(tx, self.proof.as_ref()).await?;
-        clients::hold(tx, &self.next.client, &self.next.account).await?;
+        client_locks::hold(tx, &self.next.client, &self.next.account).await?;
         if let Some(grant) = &self.missing_grant {
             // Lock the token's row first: a concurrent first rotation of the same token waits here.
             if !refresh_tokens::consume(tx, &self.used, now).await? {

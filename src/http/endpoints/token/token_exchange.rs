@@ -229,7 +229,7 @@ impl Derivation {
         let Some((grant, entry)) = &self.new else {
             return Ok(());
         };
-        store::clients::hold(tx, &self.client.row_id, &self.account.id).await?;
+        store::client_locks::hold(tx, &self.client.row_id, &self.account.id).await?;
         refresh_tokens::insert_grant(tx, grant).await?;
         derived_grants::derive(tx, &grant.id, &self.parent).await?;
         audit::insert(tx, entry).await
