@@ -14,6 +14,7 @@ pub mod key_sealer;
 mod key_set;
 mod public_key;
 pub mod remote_key_sets;
+mod rendered_key_set;
 mod rotated_keys;
 mod rsa_length;
 pub mod schedule;

@@ -316,7 +316,24 @@ fn domain_modules_know_no_http_types() {
     let modules = [
         "accounts", "clients", "remote", "jobs", "store", "oauth", "context",
     ];
-    assert_not_in(&modules, r"\b(axum|hyper|tower|tower_http|ApiError)\b");
+    assert_not_in(&modules, r"\b(axum|hyper|tower|ApiError)\b");
+}
+
+/// A-49: an extractor of axum reads a body of any length and for any time; `http/extract/body.rs` bounds both.
+#[test]
+fn only_the_extractors_read_bodies() {
+    let reads =
+        Regex::new(r"\b(RawForm|Multipart|to_bytes)\b|\b(Json|Form)\(\w+\): |: Bytes,\n\) ->")
+            .unwrap();
+    for source in SOURCES.iter() {
+        let [top, below, ..] = source.module.as_slice() else {
+            continue;
+        };
+        if top == "http" && below != "extract" {
+            let found = reads.find(&source.code).map(|found| found.as_str());
+            assert_eq!(found, None, "{}", source.path.display());
+        }
+    }
 }
 
 #[test]
