@@ -306,7 +306,7 @@ fn assert_not_in(modules: &[&str], pattern: &str) {
 fn protocol_does_no_io() {
     assert_not_in(
         &["oauth"],
-        r"\b(axum|sqlx|tokio|reqwest|std::fs|std::net::Tcp\w+)\b",
+        r"\b(axum|sqlx|rusqlite|tokio|reqwest|std::fs|std::net::Tcp\w+)\b",
     );
     assert_not_in(&["oauth"], r"crate::(store|context|config|compat|http)\b");
 }
@@ -340,6 +340,7 @@ fn only_the_extractors_read_bodies() {
 fn only_the_store_holds_sql() {
     // ids.rs derives how an id is bound, and has no statement
     assert_only_in(&["store", "ids"], r"\bsqlx\b");
+    assert_only_in(&["store"], r"\brusqlite\b");
     assert_only_in(&["store"], r"\bFromRow\b");
     let statement = Regex::new("\"(SELECT|INSERT INTO|UPDATE|DELETE FROM) ").unwrap();
     for source in SOURCES.iter() {
