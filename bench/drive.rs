@@ -19,6 +19,8 @@ const COUNT_MAX: usize = 1_000_000;
 pub(crate) enum Flow {
     /// The same request, and the expected status.
     Same(Arc<[u8]>, u16),
+    /// Requests of this connection in turn, each a pending poll.
+    Cycle(Vec<Vec<u8>>),
     /// Single-use requests shared by all connections; the run ends after the last one.
     Once(Arc<Mutex<Vec<Vec<u8>>>>),
     /// A chain of refresh tokens: each response has the next token.
@@ -44,6 +46,11 @@ impl Flow {
     async fn next(&mut self) -> Option<Vec<u8>> {
         match self {
             Self::Same(request, _) => Some(request.to_vec()),
+            Self::Cycle(requests) => {
+                let step = usize::from(!requests.is_empty());
+                requests.rotate_left(step);
+                requests.last().cloned()
+            }
             Self::Once(requests) => requests.lock().await.pop(),
             Self::Refresh(token) => Some(post_form(
                 "/api/oauth/token",
@@ -59,6 +66,7 @@ impl Flow {
     fn status(&self) -> u16 {
         match self {
             Self::Same(_, status) => *status,
+            Self::Cycle(_) => 400,
             Self::Once(_) | Self::Refresh(_) => 200,
         }
     }

@@ -14,16 +14,18 @@ mod drive;
 mod http;
 mod process;
 mod report;
+mod requests;
 mod scenarios;
 
 use std::time::Duration;
 
 use clap::Parser;
 
-use baseline::Bare;
-use drive::Loop;
-use report::{Baseline, Row, Watch};
-use scenarios::{Size, Target};
+use baseline::{Bare, Ceilings};
+use drive::{Flow, Loop};
+use process::Start;
+use report::{Baselines, Figure, Row, Watch};
+use scenarios::{Findings, Size, Target};
 
 /// Error that ends a run.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -31,14 +33,23 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 /// Measures running servers; `bench/run` starts them.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// A server: NAME,HOST:PORT,PID,SESSION,SECRET and the PID of its database, if it has one.
+    /// A server: NAME,HOST:PORT,PID,SESSION,SECRET,ALGORITHM and the PID of its database, if it has one.
     #[arg(long = "target", value_parser = target)]
     targets: Vec<Target>,
-    /// Duration of each run.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
-    seconds: u64,
+    /// A stopped server with a migrated database: NAME,HOST:PORT,PROGRAM. PROGRAM starts the server.
+    #[arg(long = "start", value_parser = start)]
+    starts: Vec<Start>,
+    /// Five runs of five seconds per row, and the median counts; about half an hour.
+    #[arg(long)]
+    full: bool,
+    /// Duration of each run; 2 without --full.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: Option<u64>,
+    /// Runs per row; 1 without --full.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=20))]
+    runs: Option<u8>,
     /// Number of connections.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     connections: u16,
     /// Argument that `cargo bench` always passes.
     #[arg(long, hide = true)]
@@ -50,8 +61,17 @@ struct Arguments {
 
 fn target(text: &str) -> std::result::Result<Target, String> {
     let fields: Vec<&str> = text.split(',').collect();
-    let [name, address, pid, session, secret, database @ ..] = fields.as_slice() else {
-        return Err("NAME,HOST:PORT,PID,SESSION,SECRET[,DATABASE PID]".to_owned());
+    let [
+        name,
+        address,
+        pid,
+        session,
+        secret,
+        algorithm,
+        database @ ..,
+    ] = fields.as_slice()
+    else {
+        return Err("NAME,HOST:PORT,PID,SESSION,SECRET,ALGORITHM[,DATABASE PID]".to_owned());
     };
     let pid_of = |text: &str| text.parse::<u32>().map_err(|_| format!("{text} is no PID"));
     Ok(Target {
@@ -60,10 +80,23 @@ fn target(text: &str) -> std::result::Result<Target, String> {
         pid: pid_of(pid)?,
         session: (*session).to_owned(),
         secret: (*secret).to_owned(),
+        es256: *algorithm == "ES256",
         database: match database {
             [pid] if !pid.is_empty() => Some(pid_of(pid)?),
             _ => None,
         },
+    })
+}
+
+fn start(text: &str) -> std::result::Result<Start, String> {
+    let fields: Vec<&str> = text.split(',').collect();
+    let [name, address, program] = fields.as_slice() else {
+        return Err("NAME,HOST:PORT,PROGRAM".to_owned());
+    };
+    Ok(Start {
+        name: (*name).to_owned(),
+        address: (*address).to_owned(),
+        program: (*program).to_owned(),
     })
 }
 
@@ -87,35 +120,49 @@ fn main() -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<()> {
+    let (seconds, runs) = if arguments.full { (5, 5) } else { (2, 1) };
+    let seconds = arguments.seconds.unwrap_or(seconds);
+    let runs = arguments.runs.unwrap_or(runs);
     let size = Size {
-        duration: Duration::from_secs(arguments.seconds),
+        duration: Duration::from_secs(seconds),
         connections: usize::from(arguments.connections),
+        runs: usize::from(runs),
     };
-    let signatures = baseline::signatures_per_second(size.duration.min(Duration::from_secs(2)))?;
-    eprintln!("RSA-2048 signatures of one thread: {signatures:.0}/s");
-    let bare = bare(size).await?;
-    let baseline = Baseline {
-        bare: bare.per_core(),
-        signatures,
-    };
-    let mut rows = vec![bare];
-    for target in &arguments.targets {
-        let mut done = |row: Row| {
-            eprintln!("{row}");
-            rows.push(row);
-        };
-        scenarios::all(target, size, &mut done).await?;
+    let ceilings = Ceilings::measure(size.duration)?;
+    let Ceilings { rsa, es256, .. } = ceilings;
+    let mut findings = Findings::default();
+    for start in &arguments.starts {
+        let milliseconds = start.measure(size.runs.max(3)).await?;
+        findings.figures.push(Figure {
+            name: "cold start to ready".to_owned(),
+            on: start.name.clone(),
+            value: milliseconds,
+            unit: "ms",
+            at_most: 100.0,
+        });
     }
-    println!("\n{}", report::table(&rows, &baseline));
+    let [form, header] = bare(size).await?;
+    let baselines = Baselines {
+        form: form.per_core,
+        header: header.per_core,
+        ceilings,
+    };
+    findings.rows.extend([form, header]);
+    for target in &arguments.targets {
+        scenarios::all(target, size, &mut findings).await?;
+    }
+    println!("\n{}", report::table(&findings.rows, &baselines));
+    println!("{}", report::figures(&findings.figures));
     println!(
-        "RSA-2048 signatures of one thread: {signatures:.0}/s. {} s per run, {} connections.",
-        arguments.seconds, arguments.connections
+        "Signatures of the library alone per second of processor time: {rsa:.0} RSA-2048, {es256:.0} ES256. \
+         Median of {runs}, {seconds} s per run, {} connections.",
+        arguments.connections
     );
     Ok(())
 }
 
-/// The baseline handler, under the same load.
-async fn bare(size: Size) -> Result<Row> {
+/// The bare handlers, under the same load.
+async fn bare(size: Size) -> Result<[Row; 2]> {
     let bare = Bare::start()?;
     let target = Target {
         name: "axum".to_owned(),
@@ -123,19 +170,27 @@ async fn bare(size: Size) -> Result<Row> {
         pid: bare.pid(),
         session: String::new(),
         secret: String::new(),
+        es256: false,
         database: None,
     };
-    let warm_up = Duration::from_secs(1);
-    let (_, flows) = drive::run(
-        &target.address,
-        scenarios::bare(size),
-        Loop::Closed,
-        warm_up,
-    )
-    .await?;
-    let watch = Watch::start(&target);
-    let (measured, _) = drive::run(&target.address, flows, Loop::Closed, size.duration).await?;
-    let row = watch.row("bare JSON handler", 0, Loop::Closed, &measured);
+    let [form, header] = requests::bare(size);
+    Ok([
+        bare_row("bare handler, form", &target, size, form).await?,
+        bare_row("bare handler, header", &target, size, header).await?,
+    ])
+}
+
+async fn bare_row(name: &str, target: &Target, size: Size, flows: Vec<Flow>) -> Result<Row> {
+    let (_, mut flows) = drive::run(&target.address, flows, Loop::Closed, size.warm_up()).await?;
+    let mut rows = Vec::new();
+    for _ in 0..size.runs {
+        let watch = Watch::start(target);
+        let (measured, after) =
+            drive::run(&target.address, flows, Loop::Closed, size.duration).await?;
+        flows = after;
+        rows.push(watch.row(name, Loop::Closed, &measured));
+    }
+    let row = Row::median(rows).ok_or("no run")?;
     eprintln!("{row}");
     Ok(row)
 }

@@ -1,26 +1,14 @@
 //! Scenarios, with their prepared requests.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use serde_json::json;
-use tokio::sync::Mutex;
-use tokio::task::JoinSet;
-use url::Url;
-use url::form_urlencoded::Serializer;
 
 use crate::Result;
 use crate::drive::{Flow, Loop, run};
-use crate::http::{Connection, get, post, post_form};
-use crate::report::{Row, Watch};
+use crate::http::{Connection, get, post_form};
+use crate::process::rss_mib;
+use crate::report::{Figure, Measure, Row, Watch};
+use crate::requests::{TOKEN, code, codes, exchange_of, poll_of_new_device, same};
 
-const TOKEN: &str = "/api/oauth/token";
-const CLIENT: &str = "bench";
-const REDIRECT_URI: &str = "http://127.0.0.1/callback";
-const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// RFC 7636, appendix B.
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 /// Codes to prepare per second of a closed loop; the run ends after the last code.
 const CODES_PER_SECOND: u64 = 600;
 
@@ -34,6 +22,8 @@ pub(crate) struct Target {
     pub(crate) session: String,
     /// The secret of the confidential client `bench-service`.
     pub(crate) secret: String,
+    /// True if tokens are signed by ES256.
+    pub(crate) es256: bool,
     /// The parent process of the database's workers, if the database is a separate process.
     pub(crate) database: Option<u32>,
 }
@@ -43,91 +33,200 @@ pub(crate) struct Target {
 pub(crate) struct Size {
     pub(crate) duration: Duration,
     pub(crate) connections: usize,
+    /// Runs of each row; the median counts.
+    pub(crate) runs: usize,
+}
+
+impl Size {
+    pub(crate) fn warm_up(self) -> Duration {
+        self.duration.min(Duration::from_secs(1))
+    }
 }
 
 /// A prepared scenario.
 struct Scenario {
     name: &'static str,
-    /// Signatures per response.
-    signatures: u32,
+    measure: Measure,
+    goal: Option<f64>,
     flows: Vec<Flow>,
 }
 
-/// Runs all scenarios in sequence and calls `done` with each row.
-pub(crate) async fn all(target: &Target, size: Size, done: &mut impl FnMut(Row)) -> Result<()> {
-    let (poll, issue) = (polls(target, size).await?, client_credentials(target, size));
-    measure(target, size, jwks(size), done).await?;
-    measure(target, size, userinfo(target, size).await?, done).await?;
-    let (poll_rate, poll) = measure(target, size, poll, done).await?;
-    let (_, issue) = measure(target, size, issue, done).await?;
-    together(target, size, (poll, issue), poll_rate / 10.0, done).await?;
-    measure(target, size, refresh(target, size).await?, done).await?;
-    exchange(target, size, done).await
+/// The rows and figures of a run.
+#[derive(Default)]
+pub(crate) struct Findings {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) figures: Vec<Figure>,
 }
 
-/// Runs a closed loop, then an open loop at half the measured rate.
+impl Findings {
+    fn add(&mut self, row: Row) {
+        eprintln!("{row}");
+        self.rows.push(row);
+    }
+
+    fn at_most(
+        &mut self,
+        on: &Target,
+        name: &str,
+        value: f64,
+        (at_most, unit): (f64, &'static str),
+    ) {
+        let on = on.name.clone();
+        let name = name.to_owned();
+        eprintln!("{name} on {on}: {value:.2} {unit}");
+        self.figures.push(Figure {
+            name,
+            on,
+            value,
+            unit,
+            at_most,
+        });
+    }
+}
+
+const MIB: &str = "MiB";
+
+/// Runs all scenarios in sequence.
+pub(crate) async fn all(target: &Target, size: Size, findings: &mut Findings) -> Result<()> {
+    if let Some(idle) = rss_mib(target.pid) {
+        findings.at_most(target, "memory, idle", idle, (30.0, MIB));
+    }
+    let first = findings.rows.len();
+    if target.es256 {
+        measure(target, size, client_credentials(target, size), findings).await?;
+    } else {
+        measure(target, size, jwks(size), findings).await?;
+        measure(target, size, discovery(size), findings).await?;
+        measure(target, size, userinfo(target, size).await?, findings).await?;
+        polls_and_tokens(target, size, findings).await?;
+    }
+    measure(target, size, refresh(target, size).await?, findings).await?;
+    exchange(target, size, findings).await?;
+    let most = findings.rows[first..].iter().filter_map(|row| row.rss);
+    if let Some(most) = most.max_by(f64::total_cmp) {
+        findings.at_most(target, "memory, under load", most, (60.0, MIB));
+    }
+    if !target.es256 {
+        many_devices(target, size, findings).await?;
+    }
+    Ok(())
+}
+
+/// Runs a closed loop several times and keeps the median run, then an open loop at half the rate, then a closed
+/// loop of one connection.
 async fn measure(
     target: &Target,
     size: Size,
     scenario: Scenario,
-    done: &mut impl FnMut(Row),
+    findings: &mut Findings,
 ) -> Result<(f64, Vec<Flow>)> {
     let address = &target.address;
-    let warm_up = Duration::from_secs(1);
-    let (_, flows) = run(address, scenario.flows, Loop::Closed, warm_up).await?;
-    let watch = Watch::start(target);
-    let (measured, flows) = run(address, flows, Loop::Closed, size.duration).await?;
-    let rate = measured.rate();
-    done(watch.row(scenario.name, scenario.signatures, Loop::Closed, &measured));
+    let Scenario {
+        name,
+        measure,
+        goal,
+        flows,
+    } = scenario;
+    let (_, mut flows) = run(address, flows, Loop::Closed, size.warm_up()).await?;
+    let (mut rows, mut rates) = (Vec::new(), Vec::new());
+    for _ in 0..size.runs {
+        let watch = Watch::start(target);
+        let (measured, after) = run(address, flows, Loop::Closed, size.duration).await?;
+        flows = after;
+        rates.push(measured.rate());
+        rows.push(
+            watch
+                .row(name, Loop::Closed, &measured)
+                .compared(measure, goal),
+        );
+    }
+    findings
+        .rows
+        .extend(Row::median(rows).inspect(|row| eprintln!("{row}")));
+    rates.sort_by(f64::total_cmp);
+    let rate = rates[rates.len() / 2];
     let how = Loop::Open(rate / 2.0);
     let watch = Watch::start(target);
-    let (measured, flows) = run(address, flows, how, size.duration).await?;
-    done(watch.row(scenario.name, scenario.signatures, how, &measured));
+    let (measured, mut flows) = run(address, flows, how, size.duration).await?;
+    findings.add(watch.row(name, how, &measured).compared(measure, None));
+    let others = flows.split_off(1);
+    let watch = Watch::start(target);
+    let (measured, mut flows) = run(address, flows, Loop::Closed, size.duration).await?;
+    let name = format!("{name}, one connection");
+    findings.add(
+        watch
+            .row(&name, Loop::Closed, &measured)
+            .compared(measure, None),
+    );
+    flows.extend(others);
     Ok((rate, flows))
 }
 
-/// Polls at a fixed rate while a closed loop requests tokens.
-async fn together(
-    target: &Target,
-    size: Size,
-    (poll, issue): (Vec<Flow>, Vec<Flow>),
-    rate: f64,
-    done: &mut impl FnMut(Row),
-) -> Result<()> {
-    let how = Loop::Open(rate);
+/// Polls and tokens, each alone, and then polls at half of their maximum beside tokens as fast as possible.
+async fn polls_and_tokens(target: &Target, size: Size, findings: &mut Findings) -> Result<()> {
+    let poll = polls(target, size.connections).await?;
+    let (rate, _) = measure(target, size, poll, findings).await?;
+    let issue = client_credentials(target, size);
+    let (_, issue) = measure(target, size, issue, findings).await?;
+    let how = Loop::Open(rate / 2.0);
+    let flows = polls(target, 64).await?.flows;
+    let (alone, flows) = run(&target.address, flows, how, size.duration).await?;
     let watch = Watch::start(target);
     let (polls, issued) = tokio::join!(
-        run(&target.address, poll, how, size.duration),
+        run(&target.address, flows, how, size.duration),
         run(&target.address, issue, Loop::Closed, size.duration),
     );
     let (polls, issued) = (polls?.0, issued?.0);
-    let mut row = watch.row("polls beside it", 0, how, &polls);
-    row.shares_its_processor();
-    let mut beside = watch.row("tokens beside polls", 1, Loop::Closed, &issued);
-    beside.shares_its_processor();
-    done(row);
-    done(beside);
+    findings.add(
+        watch
+            .row("polls beside tokens", how, &polls)
+            .shares_its_processor(),
+    );
+    let beside = watch.row("tokens beside polls", Loop::Closed, &issued);
+    findings.add(beside.shares_its_processor());
+    let ratio = polls.permille(990) / alone.permille(990);
+    let name = "p99 of polls at half rate: beside tokens, of alone";
+    findings.at_most(target, name, ratio, (2.0, "times"));
     Ok(())
 }
 
-fn same(request: Vec<u8>, status: u16, size: Size) -> Vec<Flow> {
-    let request: Arc<[u8]> = request.into();
-    let flow = || Flow::Same(Arc::clone(&request), status);
-    std::iter::repeat_with(flow)
-        .take(size.connections)
-        .collect()
-}
-
-/// Request to the bare handler.
-pub(crate) fn bare(size: Size) -> Vec<Flow> {
-    same(get("/", ""), 200, size)
+/// Ten thousand devices that poll in turn.
+async fn many_devices(target: &Target, size: Size, findings: &mut Findings) -> Result<()> {
+    const DEVICES: usize = 10_000;
+    let mut connection = Connection::open(&target.address).await?;
+    let mut waiting: Vec<Vec<Vec<u8>>> = vec![Vec::new(); size.connections];
+    for number in 0..DEVICES {
+        let poll = poll_of_new_device(&mut connection).await?;
+        waiting[number % size.connections].push(poll);
+    }
+    let flows = waiting.into_iter().map(Flow::Cycle).collect();
+    let watch = Watch::start(target);
+    let (measured, _) = run(&target.address, flows, Loop::Closed, size.duration * 2).await?;
+    let row = watch.row("polls of 10,000 devices", Loop::Closed, &measured);
+    let rss = row.rss;
+    findings.add(row);
+    if let Some(rss) = rss {
+        findings.at_most(target, "memory, 10,000 polling devices", rss, (150.0, MIB));
+    }
+    Ok(())
 }
 
 fn jwks(size: Size) -> Scenario {
     Scenario {
         name: "JWKS",
-        signatures: 0,
+        measure: Measure::Header,
+        goal: Some(0.8),
         flows: same(get("/api/oauth/jwks", ""), 200, size),
+    }
+}
+
+fn discovery(size: Size) -> Scenario {
+    let path = "/.well-known/openid-configuration";
+    Scenario {
+        name: "discovery",
+        measure: Measure::Header,
+        goal: Some(0.8),
+        flows: same(get(path, ""), 200, size),
     }
 }
 
@@ -137,33 +236,30 @@ fn client_credentials(target: &Target, size: Size) -> Scenario {
         ("client_id", "bench-service"),
         ("client_secret", &target.secret),
     ];
+    let (measure, goal) = if target.es256 {
+        (Measure::Es256(1), None)
+    } else {
+        (Measure::Rsa(1), Some(0.85))
+    };
     Scenario {
         name: "client credentials",
-        signatures: 1,
+        measure,
+        goal,
         flows: same(post_form(TOKEN, &form), 200, size),
     }
 }
 
-async fn polls(target: &Target, size: Size) -> Result<Scenario> {
+async fn polls(target: &Target, connections: usize) -> Result<Scenario> {
     let mut connection = Connection::open(&target.address).await?;
     let mut flows = Vec::new();
-    for _ in 0..size.connections {
-        let form = [("client_id", CLIENT), ("scope", "openid")];
-        let start = post_form("/api/oauth/device_authorization", &form);
-        let started = connection.send(&start).await?;
-        let device_code = started
-            .text("device_code")
-            .ok_or_else(|| started.body.clone())?;
-        let form = [
-            ("grant_type", DEVICE_GRANT),
-            ("client_id", CLIENT),
-            ("device_code", &device_code),
-        ];
-        flows.push(Flow::Same(post_form(TOKEN, &form).into(), 400));
+    for _ in 0..connections {
+        let poll = poll_of_new_device(&mut connection).await?;
+        flows.push(Flow::Same(poll.into(), 400));
     }
     Ok(Scenario {
         name: "pending device poll",
-        signatures: 0,
+        measure: Measure::Form,
+        goal: Some(0.4),
         flows,
     })
 }
@@ -181,7 +277,8 @@ async fn userinfo(target: &Target, size: Size) -> Result<Scenario> {
     );
     Ok(Scenario {
         name: "userinfo",
-        signatures: 0,
+        measure: Measure::HeaderAndVerification,
+        goal: Some(0.4),
         flows: same(request, 200, size),
     })
 }
@@ -197,104 +294,55 @@ async fn refresh(target: &Target, size: Size) -> Result<Scenario> {
             .ok_or_else(|| tokens.body.clone())?;
         flows.push(Flow::Refresh(token));
     }
+    let (measure, goal) = redemption(target, (0.184, 0.277));
     Ok(Scenario {
         name: "refresh",
-        signatures: 2,
+        measure,
+        goal,
         flows,
     })
 }
 
+/// The measure of an answer with two signatures. With ES256 the goal is four times the answers per RSA signature
+/// of the first measurement, on PostgreSQL and on SQLite.
+fn redemption(target: &Target, (postgres, sqlite): (f64, f64)) -> (Measure, Option<f64>) {
+    if !target.es256 {
+        return (Measure::Rsa(2), Some(0.75));
+    }
+    let first = if target.name.starts_with("SQLite") {
+        sqlite
+    } else {
+        postgres
+    };
+    (Measure::AnswersPerRsa, Some(4.0 * first))
+}
+
 /// Exchanges prepared codes, until the last code or the end of the run.
-async fn exchange(target: &Target, size: Size, done: &mut impl FnMut(Row)) -> Result<()> {
+async fn exchange(target: &Target, size: Size, findings: &mut Findings) -> Result<()> {
     let name = "code exchange";
-    let count = usize::try_from(size.duration.as_secs().max(1) * CODES_PER_SECOND)?;
-    let flows = codes(target, size, count).await?;
-    let watch = Watch::start(target);
-    let (measured, _) = run(&target.address, flows, Loop::Closed, size.duration).await?;
-    let rate = measured.rate() / 2.0;
-    done(watch.row(name, 2, Loop::Closed, &measured));
+    let (measure, goal) = redemption(target, (0.191, 0.228));
+    let per_second = if target.es256 { 4 } else { 1 } * CODES_PER_SECOND;
+    let count = usize::try_from(size.duration.as_secs().max(1) * per_second)?;
+    let mut rows = Vec::new();
+    let mut rate = 0.0;
+    for _ in 0..size.runs {
+        let flows = codes(target, size, count).await?;
+        let watch = Watch::start(target);
+        let (measured, _) = run(&target.address, flows, Loop::Closed, size.duration).await?;
+        rate = measured.rate() / 2.0;
+        rows.push(
+            watch
+                .row(name, Loop::Closed, &measured)
+                .compared(measure, goal),
+        );
+    }
+    findings
+        .rows
+        .extend(Row::median(rows).inspect(|row| eprintln!("{row}")));
     let flows = codes(target, size, count / 2).await?;
     let how = Loop::Open(rate);
     let watch = Watch::start(target);
     let (measured, _) = run(&target.address, flows, how, size.duration).await?;
-    done(watch.row(name, 2, how, &measured));
+    findings.add(watch.row(name, how, &measured).compared(measure, None));
     Ok(())
-}
-
-/// Prepares the exchanges of a number of codes for all connections.
-async fn codes(target: &Target, size: Size, count: usize) -> Result<Vec<Flow>> {
-    let mut running = JoinSet::new();
-    for _ in 0..size.connections {
-        let (target, share) = (target.clone(), count / size.connections);
-        running.spawn(async move {
-            let mut connection = Connection::open(&target.address).await?;
-            let mut exchanges = Vec::with_capacity(share);
-            for _ in 0..share {
-                exchanges.push(exchange_of(&code(&mut connection, &target).await?));
-            }
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(exchanges)
-        });
-    }
-    let mut exchanges = Vec::new();
-    while let Some(share) = running.join_next().await {
-        exchanges.extend(share??);
-    }
-    let exchanges = Arc::new(Mutex::new(exchanges));
-    let flow = || Flow::Once(Arc::clone(&exchanges));
-    Ok(std::iter::repeat_with(flow)
-        .take(size.connections)
-        .collect())
-}
-
-/// Obtains an authorization code approved by the member.
-async fn code(connection: &mut Connection, target: &Target) -> Result<String> {
-    let query = Serializer::new(String::new())
-        .extend_pairs([
-            ("response_type", "code"),
-            ("client_id", CLIENT),
-            ("redirect_uri", REDIRECT_URI),
-            ("scope", "openid profile email offline_access"),
-            ("prompt", "consent"), // approved before
-            ("code_challenge", CHALLENGE),
-            ("code_challenge_method", "S256"),
-        ])
-        .finish();
-    let cookie = format!("Cookie: storyden-session={}\r\n", target.session);
-    let path = format!("/api/oauth/authorize?{query}");
-    let asked = connection.send(&get(&path, &cookie)).await?;
-    let page = asked.header("location").ok_or_else(|| asked.body.clone())?;
-    let request_id = parameter(page, "request_id")?;
-    let body = json!({ "request_id": request_id, "decision": "approve" }).to_string();
-    let approve = post(
-        "/api/oauth/authorize/consent",
-        "application/json",
-        &cookie,
-        &body,
-    );
-    let approved = connection.send(&approve).await?;
-    let location = approved
-        .text("location")
-        .ok_or_else(|| approved.body.clone())?;
-    parameter(&location, "code")
-}
-
-fn exchange_of(code: &str) -> Vec<u8> {
-    post_form(
-        TOKEN,
-        &[
-            ("grant_type", "authorization_code"),
-            ("client_id", CLIENT),
-            ("redirect_uri", REDIRECT_URI),
-            ("code_verifier", VERIFIER),
-            ("code", code),
-        ],
-    )
-}
-
-/// Returns a parameter of a URL.
-fn parameter(address: &str, name: &str) -> Result<String> {
-    let url = Url::parse(address)?;
-    let found = url.query_pairs().find(|(known, _)| known == name);
-    let value = found.map(|(_, value)| value.into_owned());
-    value.ok_or_else(|| format!("no {name} in {address}").into())
 }

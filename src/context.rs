@@ -1,7 +1,7 @@
 //! Application state: everything a request needs, built once by `serve`, by every command and by tests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use bytes::Bytes;
 
@@ -104,16 +104,27 @@ pub const RESPONSE_KEY: &str = "authorization_response";
 /// The name in `auth_shared_keys` of the key of the nonces for DPoP proofs.
 pub const DPOP_NONCE_KEY: &str = "dpop_nonce";
 
-/// Documents that depend on settings and keys alone. Each is rendered at its first request and sent
-/// unchanged until the process ends.
+/// Documents that depend on settings and keys alone, as sent. Each is rendered at its first request, and the key
+/// set again when the keys change.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "each field is the document of the same name")]
 pub struct RenderedDocuments {
-    pub openid_configuration: OnceLock<Bytes>,
-    pub oauth_authorization_server: OnceLock<Bytes>,
-    pub protected_resource: OnceLock<Bytes>,
-    pub protected_api: OnceLock<Bytes>,
-    pub client_metadata: OnceLock<Bytes>,
+    pub openid_configuration: OnceLock<RenderedDocument>,
+    pub oauth_authorization_server: OnceLock<RenderedDocument>,
+    pub protected_resource: OnceLock<RenderedDocument>,
+    pub protected_api: OnceLock<RenderedDocument>,
+    pub client_metadata: OnceLock<RenderedDocument>,
+    pub openapi: OnceLock<RenderedDocument>,
+    pub jwks: RwLock<Option<RenderedDocument>>,
+}
+
+/// A document as sent. Clones share the text.
+#[derive(Clone, Debug)]
+pub struct RenderedDocument {
+    /// The text.
+    pub body: Bytes,
+    /// The entity tag (RFC 9110 §8.8.3); `None` for a document of Storyden, which has none.
+    pub tag: Option<Bytes>,
 }
 
 /// The readiness of the server: false from the start of the drain on.

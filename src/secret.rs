@@ -95,11 +95,19 @@ impl Eq for SecretHash {}
 /// Encodes bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    let digits = bytes.iter().flat_map(|byte| digits_of(*byte));
+    let mut text = String::with_capacity(bytes.len() * 2);
+    text.extend(digits.map(char::from));
+    text
+}
+
+/// Encodes 16 bytes in lower-case hexadecimal, without an allocation.
+#[must_use]
+pub fn hex_digits(bytes: [u8; 16]) -> [u8; 32] {
+    std::array::from_fn(|index| digits_of(bytes[index / 2])[index % 2])
+}
+
+fn digits_of(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)])
 }

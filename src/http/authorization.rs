@@ -32,36 +32,52 @@ pub enum Authorization {
 /// Reads the token in the `Authorization` header of a request.
 #[must_use]
 pub fn authorization(policies: &Policies, headers: &HeaderMap) -> Authorization {
+    match presented(policies, headers) {
+        Presented::None => Authorization::None,
+        Presented::Token(AuthScheme::Bearer, token) => Authorization::Bearer(Secret::new(token)),
+        Presented::Token(AuthScheme::Dpop, token) => Authorization::Dpop(Secret::new(token)),
+        Presented::Ambiguous => Authorization::Ambiguous,
+    }
+}
+
+/// [`Authorization`], borrowed from the request.
+enum Presented<'a> {
+    None,
+    Token(AuthScheme, &'a str),
+    Ambiguous,
+}
+
+fn presented<'a>(policies: &Policies, headers: &'a HeaderMap) -> Presented<'a> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (values.next(), values.next());
     if second.is_some() {
-        return Authorization::Ambiguous;
+        return Presented::Ambiguous;
     }
     let Some((name, token)) = first.and_then(|value| value.to_str().ok()?.split_once(' ')) else {
-        return Authorization::None;
+        return Presented::None;
     };
     match policies.callers.bearer_scheme {
         _ if policies.tokens.dpop == DpopSupport::Supported
             && name.eq_ignore_ascii_case(SCHEME) =>
         {
-            Authorization::Dpop(Secret::new(token.trim()))
+            Presented::Token(AuthScheme::Dpop, token.trim())
         }
         BearerScheme::AnyCase if name.eq_ignore_ascii_case("bearer") => {
-            Authorization::Bearer(Secret::new(token.trim()))
+            Presented::Token(AuthScheme::Bearer, token.trim())
         }
         BearerScheme::Exact if name == "Bearer" && !token.starts_with(' ') => {
-            Authorization::Bearer(Secret::new(token))
+            Presented::Token(AuthScheme::Bearer, token)
         }
-        _ => Authorization::None,
+        _ => Presented::None,
     }
 }
 
 /// Returns the scheme of the challenge for a request: that of the token, or `Bearer`.
 #[must_use]
 pub fn challenge_scheme(policies: &Policies, headers: &HeaderMap) -> AuthScheme {
-    match authorization(policies, headers) {
-        Authorization::Dpop(_) => AuthScheme::Dpop,
-        _ => AuthScheme::Bearer,
+    match presented(policies, headers) {
+        Presented::Token(scheme, _) => scheme,
+        Presented::None | Presented::Ambiguous => AuthScheme::Bearer,
     }
 }
 

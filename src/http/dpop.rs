@@ -1,13 +1,10 @@
 //! The headers of DPoP (RFC 9449): `DPoP` of requests, `DPoP-Nonce` of responses.
 
-use axum::Extension;
-use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::context::{Context, SharedContext};
+use crate::context::Context;
 use crate::dpop::{Nonces, Proof, ReceivedProof};
 use crate::oauth::OAuthError;
 use crate::oauth::dpop::Thumbprint;
@@ -135,21 +132,11 @@ impl<'a> RequestHead<'a> {
 
 /// Adds the current nonce to the response to a request with a proof, so that a client has a new nonce before
 /// the last one expires (§8.2).
-pub async fn add_nonce(
-    Extension(context): Extension<SharedContext>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let has_proof = request.headers().contains_key(DPOP);
-    let mut response = next.run(request).await;
-    if !has_proof {
-        return response;
-    }
+pub async fn add_nonce(context: &Context, response: &mut Response) {
     // While the database is unavailable, the request itself fails.
-    if let Ok(Some(nonces)) = Nonces::of(&context).await
+    if let Ok(Some(nonces)) = Nonces::of(context).await
         && let Ok(nonce) = HeaderValue::try_from(nonces.current())
     {
         response.headers_mut().insert(DPOP_NONCE, nonce);
     }
-    response
 }

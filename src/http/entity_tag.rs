@@ -1,6 +1,8 @@
 //! Entity tags and conditional requests (RFC 9110 §8.8.3, §13.1.2).
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use sha2::{Digest as _, Sha256};
 
 /// Makes a strong entity tag: half of the SHA-256 of the content.
@@ -22,6 +24,36 @@ pub(super) fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
         .any(|tag| {
             tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
         })
+}
+
+/// The conditions of a request; `None` without `If-None-Match`.
+pub(super) struct Conditions(Option<HeaderMap>);
+
+impl Conditions {
+    pub(super) fn of(request: &HeaderMap) -> Self {
+        let is_conditional = request.contains_key(header::IF_NONE_MATCH);
+        Self(is_conditional.then(|| request.clone()))
+    }
+
+    /// Answers 304 if the client has the content of a response already (RFC 9110 §15.4.5).
+    pub(super) fn apply(self, response: Response) -> Response {
+        let known = self
+            .0
+            .as_ref()
+            .filter(|_| response.status() == StatusCode::OK);
+        let tag = response.headers().get(header::ETAG);
+        if known
+            .zip(tag)
+            .is_none_or(|(request, tag)| !is_known(request, tag))
+        {
+            return response;
+        }
+        let (mut parts, _) = response.into_parts();
+        parts.status = StatusCode::NOT_MODIFIED;
+        parts.headers.remove(header::CONTENT_TYPE);
+        parts.headers.remove(header::CONTENT_LENGTH);
+        Response::from_parts(parts, Body::empty())
+    }
 }
 
 #[cfg(test)]

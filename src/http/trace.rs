@@ -1,42 +1,50 @@
-//! The layer that gives every request a span and a trace id.
+//! The span and the trace id of a request.
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderMap;
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 
 use crate::clock::Timer;
-use crate::context::SharedContext;
-use crate::secret::hex;
-use crate::telemetry::metrics;
-use crate::trace_id::with_trace_id;
+use crate::random::Random;
+use crate::telemetry::metrics::RequestMetrics;
+use crate::trace_id::{TraceId, with_trace_id};
 
 /// Response extension that names the route of a response in the metrics, for routes of which each would be
 /// a series of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct RouteLabel(pub &'static str);
 
-/// Middleware that gives every request a span and a new trace id. The caller's trace id (W3C Trace
+/// Answers a request in a span with a new trace id, and counts the response. The caller's trace id (W3C Trace
 /// Context) is logged as a separate field: a caller can send any id, and must not choose the id used by
 /// the log and the audit trail. Queries are never logged, because they contain `state` and codes.
-pub async fn trace(State(context): State<SharedContext>, request: Request, next: Next) -> Response {
-    let trace_id = hex(&context.random.bytes::<16>());
+pub async fn trace<F: Future<Output = Response>>(
+    metrics: &RequestMetrics,
+    random: &Random,
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
+    let trace_id = TraceId::generate(random);
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
     let method = request.method().clone();
-    let caller_trace_id = caller_trace_id(request.headers()); // `None` is not logged
-    let span = tracing::info_span!("request", %method, route, trace_id, caller_trace_id);
+    let span = tracing::info_span!(
+        "request",
+        %method,
+        route,
+        trace_id = trace_id.as_str(),
+        caller_trace_id = caller_trace_id(request.headers()), // `None` is not logged
+    );
     let stopwatch = Timer::start();
     let answer = async {
-        let response = next.run(request).await;
+        let response = answer(request).await;
         tracing::debug!(status = response.status().as_u16(), "answered");
         response
     };
     let response = with_trace_id(trace_id, answer.instrument(span)).await;
     let label = response.extensions().get::<RouteLabel>();
     let route = label.map_or(route, |RouteLabel(label)| label);
-    metrics::answered(&method, route, response.status(), stopwatch.seconds());
+    metrics.answered(&method, route, response.status(), stopwatch.seconds());
     response
 }
 

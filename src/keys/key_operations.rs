@@ -1,8 +1,10 @@
 //! Operations on the keys of this server: states, rotation and revocation.
 
+use bytes::Bytes;
 use time::Duration;
 
 use super::key_set::{ConfiguredKeys, KeyStatus};
+use super::rendered_key_set::key_set;
 use super::schedule::{KeyState, Plan, Schedule};
 use super::server_keys::Keys;
 use super::{Error, SigningKey};
@@ -11,6 +13,19 @@ use crate::store;
 use crate::store::audit::Entry;
 
 impl Keys {
+    /// Returns the public keys as a JWK Set (RFC 7517 §5). While the database is unavailable, the keys in
+    /// memory.
+    pub async fn key_set(&self) -> serde_json::Value {
+        let set = self.fresh().await.unwrap_or_else(|_| self.set());
+        key_set(&set.published(self.clock.now()))
+    }
+
+    /// Returns the text of [`Keys::key_set`]: the same text until a key is added or removed.
+    pub async fn jwks(&self) -> Bytes {
+        let set = self.fresh().await.unwrap_or_else(|_| self.set());
+        self.rendered.text(&set.published(self.clock.now()))
+    }
+
     /// Returns every rotated key in memory with its state.
     #[must_use]
     pub fn status(&self) -> Vec<KeyStatus> {

@@ -3,8 +3,8 @@
 //! A key from the settings does not rotate. Without such a key, the server generates keys, stores the keys sealed
 //! in `auth_keys`, and rotates the keys: [`schedule`] has the states.
 //!
-//! aws-lc-rs signs with a key that is parsed once, on blocking threads and a few at a time, so that RSA
-//! does not delay other requests. `jsonwebtoken` verifies signatures.
+//! aws-lc-rs signs and verifies with keys that are parsed once; signatures are made on threads of their own and
+//! a few at a time, so that RSA does not delay other requests. `jsonwebtoken` verifies by keys of clients.
 
 mod assertion_signature;
 mod dpop_proof;
@@ -14,6 +14,7 @@ pub mod key_sealer;
 mod key_set;
 mod public_key;
 pub mod remote_key_sets;
+mod rendered_key_set;
 mod rotated_keys;
 mod rsa_length;
 pub mod schedule;
@@ -23,6 +24,7 @@ mod server_keys;
 pub mod shared_key;
 mod signing_key;
 mod signing_queue;
+mod signing_threads;
 
 use std::path::PathBuf;
 

@@ -2,6 +2,10 @@
 
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA256, VerificationAlgorithm,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -20,7 +24,7 @@ pub(super) const RSA_BITS_MIN: usize = 2_048;
 #[derive(Clone)]
 pub struct PublicKey {
     algorithm: SigningAlgorithm,
-    verifier: DecodingKey,
+    verifier: ParsedPublicKey,
     jwk: Jwk,
 }
 
@@ -83,7 +87,7 @@ impl PublicKey {
         let der = key.as_ref(); // PKCS#1
         Ok(Self {
             algorithm,
-            verifier: DecodingKey::from_rsa_der(der),
+            verifier: parsed(algorithm, der)?,
             jwk: Jwk {
                 e: encode(key.exponent().big_endian_without_leading_zero()),
                 n: encode(key.modulus().big_endian_without_leading_zero()),
@@ -102,7 +106,7 @@ impl PublicKey {
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
         Ok(Self {
             algorithm,
-            verifier: DecodingKey::from_ec_components(&x, &y).map_err(|_| Error::Key)?,
+            verifier: parsed(algorithm, point)?,
             jwk: Jwk {
                 crv: Some("P-256"),
                 x: Some(x),
@@ -113,16 +117,19 @@ impl PublicKey {
     }
 
     /// Wraps the 32 bytes of an Ed25519 key (RFC 8032 §5.1.5).
-    pub(super) fn ed25519(algorithm: SigningAlgorithm, key: &[u8]) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`Error::Key`] if the library rejects the key.
+    pub(super) fn ed25519(algorithm: SigningAlgorithm, key: &[u8]) -> Result<Self, Error> {
+        Ok(Self {
             algorithm,
-            verifier: DecodingKey::from_ed_der(key),
+            verifier: parsed(algorithm, key)?,
             jwk: Jwk {
                 crv: Some("Ed25519"),
                 x: Some(URL_SAFE_NO_PAD.encode(key)),
                 ..jwk(algorithm, "OKP", key, None)
             },
-        }
+        })
     }
 
     /// Reads an entry of `OAUTH_RETIRED_KEYS`: base64 of the PEM of a public or private RSA key, after
@@ -183,7 +190,7 @@ impl PublicKey {
                 if point.len() != 32 {
                     return Err(Error::KeySet);
                 }
-                Self::ed25519(algorithm, &point)
+                Self::ed25519(algorithm, &point)?
             }
         };
         key.jwk.kid.clone_from(&text.kid);
@@ -210,17 +217,30 @@ impl PublicKey {
 
     /// Verifies the signature of a token by this key, and with the algorithm of this key only.
     pub(super) fn has_signed(&self, token: &UnverifiedToken<'_>) -> bool {
+        let is_signed = |signature: Vec<u8>| {
+            let message = token.message.as_bytes();
+            self.verifier.verify_sig(message, &signature).is_ok()
+        };
         token.algorithm == self.algorithm
-            && verifies(
-                &self.verifier,
-                self.algorithm,
-                token.message,
-                token.signature,
-            )
+            && URL_SAFE_NO_PAD.decode(token.signature).is_ok_and(is_signed)
     }
 }
 
-/// Verifies a signature, in base64url.
+/// Parses a public key once, for all verifications.
+///
+/// # Errors
+/// [`Error::Key`] if the library rejects the key.
+fn parsed(algorithm: SigningAlgorithm, key: &[u8]) -> Result<ParsedPublicKey, Error> {
+    let rules: &'static dyn VerificationAlgorithm = match algorithm {
+        SigningAlgorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+        SigningAlgorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+        SigningAlgorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
+        SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => &ED25519,
+    };
+    ParsedPublicKey::new(rules, key).map_err(|_| Error::Key)
+}
+
+/// Verifies a signature by a key of a client, in base64url.
 pub(super) fn verifies(
     key: &DecodingKey,
     algorithm: SigningAlgorithm,

@@ -16,7 +16,8 @@ use tokio::sync::Mutex;
 use super::jwt::UnverifiedToken;
 use super::key_sealer::KeySealer;
 use super::key_set::{ConfiguredKeys, KeySet, Purpose};
-use super::public_key::{Jwk, PublicKey};
+use super::public_key::PublicKey;
+use super::rendered_key_set::RenderedKeySet;
 use super::rotated_keys::RotatedKeys;
 use super::schedule::Schedule;
 use super::signing_queue::{SigningLimits, SigningPermit, SigningQueue};
@@ -53,6 +54,7 @@ pub struct Keys {
     /// The algorithm of a token whose client chose none.
     default_algorithm: SigningAlgorithm,
     queue: SigningQueue,
+    pub(super) rendered: RenderedKeySet,
     pub(super) clock: Clock,
     /// Time of the last comparison with the database, in seconds since 1970.
     checked_at: AtomicI64,
@@ -119,6 +121,7 @@ impl Keys {
             rotated,
             default_algorithm: config.default_algorithm(),
             queue: SigningQueue::new(limits),
+            rendered: RenderedKeySet::default(),
             clock,
             checked_at: AtomicI64::new(i64::MIN),
             reads: AtomicU64::new(0),
@@ -193,7 +196,7 @@ impl Keys {
     }
 
     /// Returns the keys, read from the database if the last comparison is too long ago.
-    async fn fresh(&self) -> Result<Arc<KeySet>, store::Error> {
+    pub(super) async fn fresh(&self) -> Result<Arc<KeySet>, store::Error> {
         if self.is_fresh() {
             return Ok(self.set());
         }
@@ -367,14 +370,6 @@ impl Keys {
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
-    }
-
-    /// Returns the public keys as a JWK Set (RFC 7517 §5). While the database is unavailable, the keys in
-    /// memory.
-    pub async fn jwks(&self) -> serde_json::Value {
-        let set = self.fresh().await.unwrap_or_else(|_| self.set());
-        let keys: Vec<&Jwk> = set.published(self.clock.now());
-        serde_json::json!({ "keys": keys })
     }
 
     /// Returns the key that signs with an algorithm, in memory.

@@ -1,5 +1,6 @@
 //! Signing keys of this server: generated, read from a PEM, or from `DATA_DIR`.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::Error;
 use super::public_key::{Jwk, PublicKey, RSA_BITS_MIN};
 use super::rsa_length::rsa_bits;
 use crate::files;
+use crate::oauth::access_token;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::secret::Secret;
 
@@ -30,6 +32,8 @@ pub struct SigningKey(Arc<Parsed>);
 struct Parsed {
     pair: Pair,
     public: PublicKey,
+    /// The encoded headers of the types of tokens.
+    headers: [(&'static str, String); 2],
 }
 
 /// A private key.
@@ -56,7 +60,7 @@ impl SigningKey {
             }
             SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
                 let pair = Ed25519KeyPair::generate().map_err(|_| Error::Key)?;
-                Ok(Self::from_ed25519(algorithm, pair))
+                Self::from_ed25519(algorithm, pair)
             }
         }
     }
@@ -106,7 +110,7 @@ impl SigningKey {
             }
             SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
                 let pair = Ed25519KeyPair::from_pkcs8(der).map_err(|_| Error::Key)?;
-                Ok(Self::from_ed25519(algorithm, pair))
+                Self::from_ed25519(algorithm, pair)
             }
         }
     }
@@ -167,20 +171,27 @@ impl SigningKey {
             SigningAlgorithm::Ps256 => &RSA_PSS_SHA256,
             _ => &RSA_PKCS1_SHA256,
         };
-        let pair = Pair::Rsa(pair, encoding);
-        Ok(Self(Arc::new(Parsed { pair, public })))
+        Ok(Self::new(Pair::Rsa(pair, encoding), public))
     }
 
     fn from_p256(pair: EcdsaKeyPair) -> Result<Self, Error> {
         let public = PublicKey::p256(SigningAlgorithm::Es256, pair.public_key().as_ref())?;
-        let pair = Pair::P256(pair);
-        Ok(Self(Arc::new(Parsed { pair, public })))
+        Ok(Self::new(Pair::P256(pair), public))
     }
 
-    fn from_ed25519(algorithm: SigningAlgorithm, pair: Ed25519KeyPair) -> Self {
-        let public = PublicKey::ed25519(algorithm, pair.public_key().as_ref());
-        let pair = Pair::Ed25519(pair);
-        Self(Arc::new(Parsed { pair, public }))
+    fn from_ed25519(algorithm: SigningAlgorithm, pair: Ed25519KeyPair) -> Result<Self, Error> {
+        let public = PublicKey::ed25519(algorithm, pair.public_key().as_ref())?;
+        Ok(Self::new(Pair::Ed25519(pair), public))
+    }
+
+    fn new(pair: Pair, public: PublicKey) -> Self {
+        let header = |typ| (typ, encoded_header(&public, typ));
+        let headers = [access_token::TYPE, "JWT"].map(header);
+        Self(Arc::new(Parsed {
+            pair,
+            public,
+            headers,
+        }))
     }
 
     /// Returns the `kid` (RFC 7515 §4.1.4): as configured, or from the SHA-256 of the public key.
@@ -245,10 +256,15 @@ impl SigningKey {
 
     /// Signs claims (RFC 7515 §5.1).
     pub(super) fn sign(&self, typ: &str, claims: &[u8]) -> Result<String, Error> {
-        let header = serde_json::json!({
-            "alg": self.algorithm().name(), "kid": self.kid(), "typ": typ,
-        });
-        let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
+        let mut headers = self.0.headers.iter();
+        let known = headers.find(|(known, _)| *known == typ);
+        let header = known.map_or_else(
+            || Cow::Owned(encoded_header(self.public(), typ)),
+            |(_, header)| Cow::Borrowed(header.as_str()),
+        );
+        // Room for the payload in base64, and for the signature of an RSA key of 2048 bits.
+        let mut token = String::with_capacity(header.len() + claims.len() * 4 / 3 + 400);
+        token.push_str(&header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
         let signature = self.signature(token.as_bytes())?;
@@ -281,6 +297,14 @@ impl std::fmt::Debug for SigningKey {
             .field("kid", &self.kid())
             .finish_non_exhaustive()
     }
+}
+
+/// Encodes the header of a token (RFC 7515 §4.1).
+fn encoded_header(key: &PublicKey, typ: &str) -> String {
+    let header = serde_json::json!({
+        "alg": key.algorithm().name(), "kid": key.kid(), "typ": typ,
+    });
+    URL_SAFE_NO_PAD.encode(header.to_string())
 }
 
 /// Returns the fault of an RSA key that the library rejects.

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::signing_threads::SigningThreads;
 use super::{Error, SigningKey};
 use crate::clock::Timer;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
@@ -38,6 +39,7 @@ pub(super) struct SigningQueue {
     /// A permit per free place in the queue.
     queue_permits: Arc<Semaphore>,
     limits: SigningLimits,
+    threads: Arc<SigningThreads>,
     signatures: Arc<AtomicU64>,
 }
 
@@ -54,6 +56,7 @@ pub(super) struct Turn {
     /// Shared with the signing thread: if the client disconnects, the processor stays reserved until
     /// that thread is done.
     permit: Arc<OwnedSemaphorePermit>,
+    threads: Arc<SigningThreads>,
     signatures: Arc<AtomicU64>,
 }
 
@@ -70,14 +73,57 @@ impl SigningPermit {
     /// [`Error::Signature`] if the library fails.
     pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, Error> {
         let claims = serde_json::to_vec(claims).map_err(|_| Error::Signature)?;
-        let (key, permit) = (self.key.clone(), Arc::clone(&self.turn.permit));
-        self.turn.signatures.fetch_add(1, Ordering::Relaxed);
-        let signed = tokio::task::spawn_blocking(move || {
-            let token = key.sign(typ, &claims);
+        let key = self.key.clone();
+        self.run(1, move || key.sign(typ, &claims)).await
+    }
+
+    /// Signs an access token and then an ID token, in one turn of the thread. `id_claims` makes the claims of the
+    /// ID token, which depend on the access token (OpenID Connect Core §3.1.3.6).
+    ///
+    /// # Errors
+    /// As [`SigningPermit::sign`].
+    pub async fn sign_both<C>(
+        &self,
+        typ: &'static str,
+        claims: &impl Serialize,
+        id: &Self,
+        id_claims: C,
+    ) -> Result<(String, String), Error>
+    where
+        C: FnOnce(&str) -> serde_json::Result<Vec<u8>> + Send + 'static,
+    {
+        let claims = serde_json::to_vec(claims).map_err(|_| Error::Signature)?;
+        let (key, id_key) = (self.key.clone(), id.key.clone());
+        let work = move || {
+            let access_token = key.sign(typ, &claims)?;
+            let claims = id_claims(&access_token).map_err(|_| Error::Signature)?;
+            let id_token = id_key.sign("JWT", &claims)?;
+            Ok((access_token, id_token))
+        };
+        self.run(2, work).await
+    }
+
+    /// Runs work on a signing thread. If the request ends early, the processor stays reserved until the work is
+    /// done.
+    async fn run<T: Send + 'static>(
+        &self,
+        signatures: u64,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let Turn {
+            permit,
+            threads,
+            signatures: count,
+        } = &self.turn;
+        count.fetch_add(signatures, Ordering::Relaxed);
+        let permit = Arc::clone(permit);
+        let (sender, outcome) = oneshot::channel();
+        threads.run(Box::new(move || {
+            let done = work();
             drop(permit);
-            token
-        });
-        signed.await.map_err(|_| Error::Signature)?
+            let _ = sender.send(done); // fails if the request ended
+        }))?;
+        outcome.await.map_err(|_| Error::Signature)?
     }
 }
 
@@ -89,6 +135,7 @@ impl SigningQueue {
             permits: Arc::new(Semaphore::new(permits)),
             queue_permits: Arc::new(Semaphore::new(limits.waiting)),
             limits,
+            threads: Arc::new(SigningThreads::new(permits)),
             signatures: Arc::default(),
         }
     }
@@ -107,6 +154,7 @@ impl SigningQueue {
         };
         Ok(Turn {
             permit: Arc::new(permit),
+            threads: Arc::clone(&self.threads),
             signatures: Arc::clone(&self.signatures),
         })
     }

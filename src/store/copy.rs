@@ -3,10 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
-use sqlx::{ConnectOptions as _, Connection as _};
-
-use super::db::Db;
+use super::db::{Db, SqliteOptions};
 use super::error::{Error, Result};
 use super::migrate;
 use super::value::Value;
@@ -107,16 +104,18 @@ pub async fn set_journal_mode(db: &Db, mode: &str) -> Result<()> {
 /// # Errors
 /// [`Error::Unavailable`] if another process has the file open; other errors for a damaged file.
 pub async fn checkpoint_exclusively(path: &Path) -> Result<()> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(EXCLUSIVE_LOCK_TIMEOUT)
-        .locking_mode(SqliteLockingMode::Exclusive);
-    let mut connection = options.connect().await?;
-    let locked = sqlx::raw_sql("BEGIN EXCLUSIVE; COMMIT")
-        .execute(&mut connection)
-        .await;
-    connection.close().await?;
-    locked.map(drop).map_err(Error::from)
+    let mut url = SqliteUrl::file(path.to_owned());
+    url.mode = SqliteMode::ReadWrite;
+    let options = SqliteOptions {
+        busy_timeout: EXCLUSIVE_LOCK_TIMEOUT,
+        exclusive: true,
+        ..SqliteOptions::new(&url)
+    };
+    let locked = tokio::task::spawn_blocking(move || {
+        let connection = options.connect()?;
+        connection.execute_script("BEGIN EXCLUSIVE; COMMIT")
+    });
+    Ok(locked.await.map_err(|_| Error::Aborted)??)
 }
 
 fn not_utf8() -> Error {

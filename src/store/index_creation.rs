@@ -102,12 +102,9 @@ impl CreatedIndexes {
 
 async fn create_on_sqlite(db: &Db, index: &Index) -> Result<()> {
     let (name, table, columns) = (index.name, index.table, index.columns.sqlite);
-    let mut tx = db.begin().await?;
-    tx.execute_script(&format!(
-        "CREATE INDEX IF NOT EXISTS {name} ON {table} {columns}"
-    ))
-    .await?;
-    tx.commit().await
+    let create = format!("CREATE INDEX IF NOT EXISTS {name} ON {table} {columns}");
+    db.write(create, |tx, create| Box::pin(tx.execute_script(create)))
+        .await
 }
 
 /// Creates the indexes on a separate connection, because `CREATE INDEX CONCURRENTLY` runs outside any

@@ -208,12 +208,16 @@ pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
     if let (Db::Sqlite(sqlite), true) = (db, alone) {
         sqlite.use_wal().await?; // a new file of this server; a Storyden's file keeps the journal mode
     }
-    let mut tx = db.begin().await?;
+    db.write(now, |tx, now| Box::pin(apply_pending(tx, *now)))
+        .await
+}
+
+async fn apply_pending(tx: &mut Tx, now: Timestamp) -> Result<Vec<&'static str>> {
     tx.lock_for_migration().await?;
     let mut names = Vec::new();
     if !tx.has_table("accounts").await? {
         tx.apply(&STORYDEN).await?;
-        index_creation::create_all(&mut tx).await?;
+        index_creation::create_all(tx).await?;
         names.push(STORYDEN.name);
     }
     let table = Sql::new(
@@ -236,7 +240,6 @@ pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
         .await?;
         names.push(migration.name);
     }
-    tx.commit().await?;
     Ok(names)
 }
 

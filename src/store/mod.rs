@@ -68,6 +68,7 @@ pub mod shared_keys;
 pub mod shown_consents;
 pub mod signing_keys;
 mod sql;
+mod sqlite_row;
 pub mod userinfo_terms;
 pub mod value;
 

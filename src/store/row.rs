@@ -4,8 +4,9 @@
 //! decodes from both engines is a row, and reads the first column.
 
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, Type};
+use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Type};
+
+use super::sqlite_row::{FromSqlite, SqliteColumn, SqliteRow};
 
 /// A row as the driver of an engine returns it.
 pub enum EngineRow {
@@ -16,14 +17,8 @@ pub enum EngineRow {
 }
 
 /// A type of a column, decoded from both engines.
-pub trait Column:
-    for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
-{
-}
-impl<T> Column for T where
-    T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
-{
-}
+pub trait Column: FromSqlite + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
+impl<T> Column for T where T: FromSqlite + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
 
 /// A type that decodes from a row. `row!` implements this trait for a struct.
 pub trait Row: Sized {
@@ -47,10 +42,10 @@ impl EngineRow {
     /// If the column is missing or has a value that `T` does not accept.
     pub(super) fn get<T: Column, I>(&self, column: I) -> sqlx::Result<T>
     where
-        I: ColumnIndex<SqliteRow> + ColumnIndex<PgRow>,
+        I: SqliteColumn + ColumnIndex<PgRow>,
     {
         match self {
-            Self::Sqlite(row) => row.try_get(column),
+            Self::Sqlite(row) => row.get(column),
             Self::Postgres(row) => row.try_get(column),
         }
     }

@@ -2,25 +2,70 @@
 //!
 //! Labels are routes, grants and error codes (low cardinality), never ids or secrets.
 
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
 use axum::http::{Method, StatusCode};
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 
 use super::catalog::{self, Kind};
 use crate::store::cleanup::{Backlog, Pass, Progress};
 
-/// Counts a response, and records the duration in seconds.
-pub fn answered(method: &Method, route: &str, status: StatusCode, seconds: f64) {
-    let method = match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other", // bounds the label cardinality
-    };
-    let (route, status) = (route.to_owned(), status.as_str().to_owned());
-    counter!(catalog::HTTP_REQUESTS.name, "method" => method, "route" => route.clone(), "status" => status)
-        .increment(1);
-    histogram!(catalog::HTTP_REQUEST_DURATION.name, "method" => method, "route" => route)
-        .record(seconds);
+/// Metrics of responses by route. The handles of a series are looked up by its labels once and kept, because a
+/// look-up costs more than an increment.
+#[derive(Debug, Default)]
+pub struct RequestMetrics(RwLock<HashMap<String, RouteSeries>>);
+
+/// The series of a route, by method and status.
+type RouteSeries = HashMap<(&'static str, StatusCode), Handles>;
+
+#[derive(Debug)]
+struct Handles {
+    responses: Counter,
+    durations: Histogram,
+}
+
+impl RequestMetrics {
+    /// Counts a response, and records the duration in seconds.
+    pub fn answered(&self, method: &Method, route: &str, status: StatusCode, seconds: f64) {
+        let method = match *method {
+            Method::GET => "GET",
+            Method::POST => "POST",
+            Method::OPTIONS => "OPTIONS",
+            _ => "other", // bounds the label cardinality
+        };
+        let record = |series: &Handles| {
+            series.responses.increment(1);
+            series.durations.record(seconds);
+        };
+        let key = (method, status);
+        {
+            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(series) = known.get(route).and_then(|series| series.get(&key)) {
+                return record(series);
+            }
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let series = known.entry(route.to_owned()).or_default();
+        record(
+            series
+                .entry(key)
+                .or_insert_with(|| Handles::new(method, route, status)),
+        );
+    }
+}
+
+impl Handles {
+    fn new(method: &'static str, route: &str, status: StatusCode) -> Self {
+        let (route, status) = (route.to_owned(), status.as_str().to_owned());
+        Self {
+            durations: histogram!(catalog::HTTP_REQUEST_DURATION.name, "method" => method, "route" => route.clone()),
+            responses: counter!(catalog::HTTP_REQUESTS.name, "method" => method, "route" => route, "status" => status),
+        }
+    }
 }
 
 /// Counts a token request by grant type and outcome: `ok`, or the error code.

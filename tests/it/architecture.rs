@@ -306,7 +306,7 @@ fn assert_not_in(modules: &[&str], pattern: &str) {
 fn protocol_does_no_io() {
     assert_not_in(
         &["oauth"],
-        r"\b(axum|sqlx|tokio|reqwest|std::fs|std::net::Tcp\w+)\b",
+        r"\b(axum|sqlx|rusqlite|tokio|reqwest|std::fs|std::net::Tcp\w+)\b",
     );
     assert_not_in(&["oauth"], r"crate::(store|context|config|compat|http)\b");
 }
@@ -316,13 +316,31 @@ fn domain_modules_know_no_http_types() {
     let modules = [
         "accounts", "clients", "remote", "jobs", "store", "oauth", "context",
     ];
-    assert_not_in(&modules, r"\b(axum|hyper|tower|tower_http|ApiError)\b");
+    assert_not_in(&modules, r"\b(axum|hyper|tower|ApiError)\b");
+}
+
+/// A-49: an extractor of axum reads a body of any length and for any time; `http/extract/body.rs` bounds both.
+#[test]
+fn only_the_extractors_read_bodies() {
+    let reads =
+        Regex::new(r"\b(RawForm|Multipart|to_bytes)\b|\b(Json|Form)\(\w+\): |: Bytes,\n\) ->")
+            .unwrap();
+    for source in SOURCES.iter() {
+        let [top, below, ..] = source.module.as_slice() else {
+            continue;
+        };
+        if top == "http" && below != "extract" {
+            let found = reads.find(&source.code).map(|found| found.as_str());
+            assert_eq!(found, None, "{}", source.path.display());
+        }
+    }
 }
 
 #[test]
 fn only_the_store_holds_sql() {
     // ids.rs derives how an id is bound, and has no statement
     assert_only_in(&["store", "ids"], r"\bsqlx\b");
+    assert_only_in(&["store"], r"\brusqlite\b");
     assert_only_in(&["store"], r"\bFromRow\b");
     let statement = Regex::new("\"(SELECT|INSERT INTO|UPDATE|DELETE FROM) ").unwrap();
     for source in SOURCES.iter() {

@@ -336,6 +336,31 @@ both! {
         }
     }
 
+    /// a client that has a document already gets no second copy (RFC 9110 §13.1.2). The profile of a
+    /// Storyden has no entity tags.
+    async fn a_known_document_is_not_sent_again(setup: Setup) {
+        let server = setup.clone().start().await;
+        for path in [OPENID, OAUTH, "/.well-known/oauth-protected-resource", "/api/openapi.json", "/api/oauth/jwks"] {
+            let first = server.get(path).await.expect(200);
+            let tag = first.header("etag").to_owned();
+            let known = format!("\"other\", {tag}");
+            let again = server.request("GET", path).header("if-none-match", &known);
+            let again = server.send(again).await.expect(304);
+            assert_eq!((again.body.as_str(), again.header("etag")), ("", tag.as_str()), "{path}");
+            assert_eq!(again.header("cache-control"), first.header("cache-control"));
+            assert_eq!(again.header("access-control-allow-origin"), "*");
+            assert_eq!(again.find_header("content-type"), None);
+            let other = server.request("GET", path).header("if-none-match", "\"other\"");
+            assert_eq!(server.send(other).await.expect(200).body, first.body);
+        }
+        let private = server.request("GET", "/api/oauth/userinfo").header("if-none-match", "*");
+        server.send(private).await.expect(401);
+        let storyden = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        for path in [OPENID, "/.well-known/oauth-protected-resource"] {
+            assert_eq!(storyden.get(path).await.expect(200).find_header("etag"), None, "{path}");
+        }
+    }
+
     /// while OAuth is off no flow starts, no decision counts, no token is issued, and no answer
     /// redirects to the client.
     async fn while_oauth_is_off_nothing_is_issued(setup: Setup) {

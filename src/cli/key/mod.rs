@@ -133,7 +133,7 @@ impl List {
 impl Export {
     async fn run(self, config: Config) -> Result<(), Error> {
         let context = open_with_keys(config).await?;
-        output::print_json(&signing_keys::keys_of(&context)?.jwks().await)
+        output::print_json(&signing_keys::keys_of(&context)?.key_set().await)
     }
 }
 

@@ -31,7 +31,9 @@ pub async fn protected_resource(
 ) -> Result<Document, ApiError> {
     require_enabled(&context)?;
     let place = &context.documents.protected_resource;
-    Ok(Document::rendered_once(place, || resource(&context, "")))
+    Ok(Document::rendered_once(&context, place, || {
+        resource(&context, "")
+    }))
 }
 
 /// `GET /.well-known/oauth-protected-resource/`: the same document, for clients that write the issuer
@@ -75,7 +77,10 @@ pub async fn protected_resource_of(
 ) -> Result<Document, ApiError> {
     require_enabled(&context)?;
     if context.config.policies.metadata.any_path_is_resource {
-        return Ok(Document::new(&resource(&context, whole.trim_matches('/'))));
+        return Ok(Document::new(
+            &context,
+            &resource(&context, whole.trim_matches('/')),
+        ));
     }
     // A resource with a final slash; the document has the resource without.
     let path = whole.strip_suffix('/').unwrap_or(&whole);
@@ -88,10 +93,12 @@ pub async fn protected_resource_of(
     match below.unwrap_or(path) {
         "api" => {
             let place = &context.documents.protected_api;
-            Ok(Document::rendered_once(place, || resource(&context, "api")))
+            Ok(Document::rendered_once(&context, place, || {
+                resource(&context, "api")
+            }))
         }
         path @ ("mcp" | "mcp/sse") if context.config.mcp_enabled => {
-            Ok(Document::new(&resource(&context, path)))
+            Ok(Document::new(&context, &resource(&context, path)))
         }
         _ => of_operator(&context, address, &whole).await,
     }
@@ -139,7 +146,7 @@ async fn of_operator(
     let known = resources::known(context).await?;
     let found = known.find(&asked).and_then(|url| known.other(url));
     let found = found.ok_or_else(unknown_resource)?;
-    Ok(Document::new(&resources::metadata(context, found)))
+    Ok(Document::new(context, &resources::metadata(context, found)))
 }
 
 fn unknown_resource() -> ApiError {

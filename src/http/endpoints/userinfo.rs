@@ -26,7 +26,7 @@ use crate::http::authorization::{
 use crate::http::dpop::RequestHead;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
-use crate::http::extract::{is_form, read_form};
+use crate::http::extract::{is_form, read_form_of};
 use crate::ids::AccountId;
 use crate::oauth::access_token::VerifiedAccessToken;
 use crate::oauth::id_token::{ClaimPlace, ClaimPolicy, PersonClaims, SignedUserinfo};
@@ -198,9 +198,8 @@ async fn read_token(
     let policies = context.config.policies;
     let in_header = authorization(policies, &parts.headers);
     let in_form = if has_form(&parts.method, &parts.headers) {
-        let request = Request::from_parts(parts.clone(), body);
         let syntax = policies.requests.form_syntax;
-        let form = read_form(syntax, request, &["access_token"]).await?;
+        let form = read_form_of(syntax, parts, body, &["access_token"]).await?;
         form.get("access_token").map(Secret::new)
     } else {
         None

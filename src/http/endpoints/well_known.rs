@@ -1,44 +1,56 @@
 //! Discovery documents: server metadata (RFC 8414, OpenID Connect Discovery) and keys (RFC 7517).
 
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError};
 
 use axum::extract::{Path, State};
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::context::{Context, SharedContext};
-use crate::http::entity_tag::{etag, is_known};
+use crate::context::{Context, RenderedDocument, SharedContext};
+use crate::http::entity_tag::etag;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::keys;
 use crate::keys::schedule::KEY_SET_MAX_AGE;
 use crate::oauth::server_metadata::ServerMetadata;
 
-/// A JSON document that caches may store for an hour.
+/// A JSON document that caches may store for an hour. The layer of the public routes answers a conditional
+/// request (RFC 9110 §13.1.2).
 #[derive(Clone, Debug)]
-pub struct Document(Bytes);
+pub struct Document(RenderedDocument);
 
 impl Document {
     /// Renders a document.
-    pub fn new(content: &impl Serialize) -> Self {
-        Self(Self::render(content))
+    pub(super) fn new(context: &Context, document: &impl Serialize) -> Self {
+        Self(Self::render(context, document))
+    }
+
+    /// Wraps a rendered document.
+    pub(super) fn of(rendered: RenderedDocument) -> Self {
+        Self(rendered)
     }
 
     /// Returns the rendered document, and renders it at the first request.
     pub(super) fn rendered_once<T: Serialize>(
-        place: &OnceLock<Bytes>,
-        content: impl FnOnce() -> T,
+        context: &Context,
+        place: &OnceLock<RenderedDocument>,
+        build: impl FnOnce() -> T,
     ) -> Self {
-        Self(place.get_or_init(|| Self::render(&content())).clone())
+        let render = || Self::render(context, &build());
+        Self(place.get_or_init(render).clone())
     }
 
-    fn render(content: &impl Serialize) -> Bytes {
-        let text = serde_json::to_vec(content).expect("texts and flags have a JSON form");
-        text.into()
+    pub(super) fn render(context: &Context, document: &impl Serialize) -> RenderedDocument {
+        let text = serde_json::to_vec(document).expect("texts and flags have a JSON form");
+        let has_tag = !context.config.policies.metadata.storyden_members_only;
+        RenderedDocument {
+            tag: has_tag.then(|| tag_of(&text)),
+            body: text.into(),
+        }
     }
 }
 
@@ -47,8 +59,20 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
         const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=3600");
-        ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, CACHED)], self.0).into_response()
+        respond(self.0, CACHED)
     }
+}
+
+fn respond(RenderedDocument { body, tag }: RenderedDocument, cached: HeaderValue) -> Response {
+    let mut response = ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, cached)], body).into_response();
+    if let Some(Ok(tag)) = tag.map(HeaderValue::from_maybe_shared) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+fn tag_of(text: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(etag(text).as_bytes())
 }
 
 /// The public keys (RFC 7517 §5).
@@ -183,30 +207,32 @@ pub async fn oauth_authorization_server_of(
         responses::OAuthTooManyRequests,
     ),
 )]
-pub async fn jwks(
-    State(context): State<SharedContext>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
+pub async fn jwks(State(context): State<SharedContext>) -> Result<Response, ApiError> {
     let keys = context.keys.as_ref().ok_or_else(disabled)?;
-    let document = Document::new(&keys.jwks().await);
+    let body = keys.jwks().await;
     if context.config.policies.tokens.single_key {
-        return Ok(document.into_response());
+        return Ok(Document::of(RenderedDocument { body, tag: None }).into_response());
     }
-    let tag = etag(&document.0);
-    let unchanged = is_known(&headers, &tag);
-    let shared = [(ETAG, tag), (CACHE_CONTROL, key_set_cached())];
-    if unchanged {
-        return Ok((StatusCode::NOT_MODIFIED, shared).into_response());
-    }
-    let content_type = [(CONTENT_TYPE, JSON)];
-    Ok((shared, content_type, document.0).into_response())
+    let seconds = KEY_SET_MAX_AGE.whole_seconds(); // short, since keys rotate
+    let cached = HeaderValue::try_from(format!("public, max-age={seconds}"));
+    let cached = cached.expect("digits are legal in a header");
+    Ok(respond(tagged(&context, body), cached))
 }
 
-/// Returns the `Cache-Control` of the key set: short, since keys rotate.
-fn key_set_cached() -> HeaderValue {
-    let seconds = KEY_SET_MAX_AGE.whole_seconds();
-    HeaderValue::try_from(format!("public, max-age={seconds}"))
-        .expect("digits are legal in a header")
+/// Returns the key set with the entity tag, which is computed again when the text changes.
+fn tagged(context: &Context, body: Bytes) -> RenderedDocument {
+    let place = &context.documents.jwks;
+    // The keys return the same text until they change, so a pointer identifies the text.
+    let is_same = |known: &&RenderedDocument| known.body.as_ptr() == body.as_ptr();
+    let known = place.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = known.as_ref().filter(is_same) {
+        return known.clone();
+    }
+    drop(known);
+    let tag = Some(tag_of(&body));
+    let document = RenderedDocument { body, tag };
+    *place.write().unwrap_or_else(PoisonError::into_inner) = Some(document.clone());
+    document
 }
 
 /// Metadata of this community as a client of other servers (RFC 7591 §2).
@@ -240,7 +266,7 @@ pub struct ClientDocument {
     responses((status = 200, description = "Client metadata; the client id is the URL of this document", body = ClientDocument)),
 )]
 pub async fn client_metadata(State(context): State<SharedContext>) -> Document {
-    Document::rendered_once(&context.documents.client_metadata, || {
+    Document::rendered_once(&context, &context.documents.client_metadata, || {
         let web = context.config.web_address();
         ClientDocument {
             client_id: context.config.own_client_id().into(),
@@ -257,14 +283,16 @@ pub async fn client_metadata(State(context): State<SharedContext>) -> Document {
 fn openid(context: &Context) -> Result<Document, ApiError> {
     require_enabled(context)?;
     let place = &context.documents.openid_configuration;
-    Ok(Document::rendered_once(place, || metadata(context)))
+    Ok(Document::rendered_once(context, place, || {
+        metadata(context)
+    }))
 }
 
 fn oauth(context: &Context) -> Result<Document, ApiError> {
     require_enabled(context)?;
     let place = &context.documents.oauth_authorization_server;
     let build = || metadata(context).without_openid();
-    Ok(Document::rendered_once(place, build))
+    Ok(Document::rendered_once(context, place, build))
 }
 
 fn metadata(context: &Context) -> ServerMetadata {

@@ -1,8 +1,9 @@
 //! Bodies with a size limit and a time limit, and JSON bodies.
 
-use axum::body::{Bytes, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
@@ -13,7 +14,7 @@ use crate::oauth::OAuthError;
 use crate::timeouts::Timeouts;
 
 /// Size limit of a body, in bytes.
-pub const BODY_MAX: usize = 32 * 1_024;
+pub(super) const BODY_MAX: usize = 32 * 1_024;
 
 /// Reasons for which a body could not be read.
 pub(super) enum BodyError {
@@ -22,9 +23,9 @@ pub(super) enum BodyError {
     Broken,
 }
 
-pub(super) async fn read_body(request: Request) -> Result<Bytes, BodyError> {
-    let timeouts = request.extensions().get::<Timeouts>().copied();
-    let read = Limited::new(request.into_body(), BODY_MAX).collect();
+pub(super) async fn read_body(parts: &Parts, body: Body) -> Result<Bytes, BodyError> {
+    let timeouts = parts.extensions.get::<Timeouts>().copied();
+    let read = Limited::new(body, BODY_MAX).collect();
     match tokio::time::timeout(timeouts.unwrap_or_default().body, read).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),
@@ -40,7 +41,8 @@ pub(super) async fn read_body(request: Request) -> Result<Bytes, BodyError> {
 pub async fn read_json(request: Request) -> Result<Bytes, OAuthError> {
     let refuse = |text: &'static str| Err(OAuthError::invalid_client_metadata(text));
     require_json(request.headers()).map_err(OAuthError::invalid_client_metadata)?;
-    match read_body(request).await {
+    let (parts, body) = request.into_parts();
+    match read_body(&parts, body).await {
         Ok(body) => Ok(body),
         Err(BodyError::TooLong) => refuse("the body is longer than 32 KiB"),
         Err(BodyError::TooSlow) => refuse("the body did not arrive in time"),
@@ -70,7 +72,8 @@ impl<T: DeserializeOwned> FromRequest<SharedContext> for JsonBody<T> {
         // A-49 (CSRF): a form of a foreign site cannot send this media type without a CORS preflight.
         require_json(request.headers())
             .map_err(|detail| ApiError::new(Kind::UnsupportedMediaType, detail))?;
-        let body = read_body(request).await.map_err(|error| match error {
+        let (parts, body) = request.into_parts();
+        let body = read_body(&parts, body).await.map_err(|error| match error {
             BodyError::TooLong => ApiError::new(Kind::TooLarge, "The body is longer than 32 KiB"),
             BodyError::TooSlow => ApiError::invalid("The body did not arrive in time"),
             BodyError::Broken => ApiError::invalid("The body did not arrive whole"),

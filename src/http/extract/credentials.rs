@@ -1,5 +1,7 @@
 //! Client credentials of a request (RFC 6749 §2.3).
 
+use std::borrow::Cow;
+
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use base64::Engine as _;
@@ -126,7 +128,7 @@ fn basic(
     let (id, secret) = pair.split_once(':').ok_or_else(refused)?;
     let decode_half = |half| match decode_part(half) {
         Err(_) if policy.malformed_basic_ignored => Ok(String::new()),
-        half => half.map_err(|_| refused()),
+        half => half.map(Cow::into_owned).map_err(|_| refused()),
     };
     let (id, secret) = (decode_half(id)?, decode_half(secret)?);
     if id.is_empty() && !policy.malformed_basic_ignored {

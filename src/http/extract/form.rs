@@ -1,9 +1,10 @@
 //! The form of a POST to a protocol endpoint.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use http_body_util::{BodyDataStream, Full};
 
 use super::body::{BodyError, read_body};
@@ -25,7 +26,21 @@ pub async fn read_form(
     request: Request,
     known: &[&'static str],
 ) -> Result<Decoded, OAuthError> {
-    let decoded = read_form_as_sent(syntax, request, known).await?;
+    let (parts, body) = request.into_parts();
+    read_form_of(syntax, &parts, body, known).await
+}
+
+/// Reads a form like [`read_form`], and leaves the head of the request to the caller.
+///
+/// # Errors
+/// As [`read_form`].
+pub async fn read_form_of(
+    syntax: FormSyntax,
+    parts: &Parts,
+    body: Body,
+    known: &[&'static str],
+) -> Result<Decoded, OAuthError> {
+    let decoded = read_as_sent(syntax, parts, body, known).await?;
     match syntax {
         FormSyntax::Strict => decoded.without_repeats(),
         FormSyntax::Go => Ok(decoded),
@@ -42,18 +57,30 @@ pub async fn read_form_as_sent(
     request: Request,
     known: &[&'static str],
 ) -> Result<Decoded, OAuthError> {
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    let media_type = MediaType::of(request.headers());
+    let (parts, body) = request.into_parts();
+    read_as_sent(syntax, &parts, body, known).await
+}
+
+async fn read_as_sent(
+    syntax: FormSyntax,
+    parts: &Parts,
+    body: Body,
+    known: &[&'static str],
+) -> Result<Decoded, OAuthError> {
+    let query = parts.uri.query().unwrap_or_default();
+    let media_type = MediaType::of(&parts.headers);
     let media_type = media_type.filter(|media_type| media_type.is(FORM));
     if syntax == FormSyntax::Go {
-        let boundary = multipart_boundary(request.headers());
+        let boundary = multipart_boundary(&parts.headers);
         let body = match (media_type, boundary) {
             // parameters such as `charset` have no effect
-            (Some(_), _) => pairs(&read_text(request).await?, known)?,
-            (_, Some(boundary)) => multipart(read_bytes(request).await?, &boundary, known).await?,
+            (Some(_), _) => pairs(&read_text(parts, body).await?, known)?,
+            (_, Some(boundary)) => {
+                multipart(read_bytes(parts, body).await?, &boundary, known).await?
+            }
             (None, None) => Vec::new(), // other media types: an empty form
         };
-        return Ok(leniently(body.into_iter().chain(pairs(&query, known)?)));
+        return Ok(leniently(body.into_iter().chain(pairs(query, known)?)));
     }
     // RFC 6749 §2.3.1, §3.2: parameters only in the body
     if !query.is_empty() {
@@ -65,19 +92,19 @@ pub async fn read_form_as_sent(
         .ok_or_else(|| OAuthError::invalid_request(format!("Content-Type must be {FORM}")))?
         .require_utf8()
         .map_err(OAuthError::invalid_request)?;
-    decode(&read_text(request).await?, known)
+    decode(&read_text(parts, body).await?, known)
 }
 
-async fn read_bytes(request: Request) -> Result<Bytes, OAuthError> {
-    read_body(request).await.map_err(|error| match error {
+async fn read_bytes(parts: &Parts, body: Body) -> Result<Bytes, OAuthError> {
+    read_body(parts, body).await.map_err(|error| match error {
         BodyError::TooLong => OAuthError::invalid_request("the body is longer than 32 KiB"),
         BodyError::TooSlow => OAuthError::invalid_request("the body did not arrive in time"),
         BodyError::Broken => OAuthError::invalid_request("the body did not arrive whole"),
     })
 }
 
-async fn read_text(request: Request) -> Result<String, OAuthError> {
-    let text = String::from_utf8(read_bytes(request).await?.into());
+async fn read_text(parts: &Parts, body: Body) -> Result<String, OAuthError> {
+    let text = String::from_utf8(read_bytes(parts, body).await?.into());
     text.map_err(|_| OAuthError::invalid_request("the body is not a form"))
 }
 

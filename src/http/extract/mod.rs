@@ -13,8 +13,8 @@ mod parameters;
 mod path;
 
 pub use address::ClientAddress;
-pub use body::{BODY_MAX, JsonBody, read_json};
+pub use body::{JsonBody, read_json};
 pub use credentials::{credentials, refuse_two_methods};
-pub use form::{is_form, read_form, read_form_as_sent};
+pub use form::{is_form, read_form, read_form_as_sent, read_form_of};
 pub use parameters::{Decoded, TOKEN_PARAMETERS, decode, decode_leniently, decode_query, limit_of};
 pub use path::PathId;

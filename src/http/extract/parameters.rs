@@ -1,5 +1,7 @@
 //! Parameters of a query or a form.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 use crate::http::error::ApiError;
@@ -140,7 +142,7 @@ pub(super) fn pairs(
             let description = format!("{name} is longer than {limit} bytes");
             return Err(OAuthError::invalid_request(description));
         }
-        pairs.push((*name, value));
+        pairs.push((*name, value.into_owned()));
     }
     Ok(pairs)
 }
@@ -158,7 +160,10 @@ pub fn limit_of(name: &str) -> usize {
 }
 
 /// Decodes a parameter name or value (form encoding of the URL Standard), strictly.
-pub(super) fn decode_part(text: &str) -> Result<String, OAuthError> {
+pub(super) fn decode_part(text: &str) -> Result<Cow<'_, str>, OAuthError> {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+' | 0)) {
+        return Ok(Cow::Borrowed(text));
+    }
     let refused = || {
         OAuthError::invalid_request(
             "a parameter is not percent-encoded UTF-8 without control zeros",
@@ -185,7 +190,7 @@ pub(super) fn decode_part(text: &str) -> Result<String, OAuthError> {
     if decoded.contains('\0') {
         Err(refused())
     } else {
-        Ok(decoded.into_owned())
+        Ok(Cow::Owned(decoded.into_owned()))
     }
 }
 

@@ -87,22 +87,31 @@ impl RequestFraming {
     }
 
     fn advance_head(&mut self, bytes: &mut [u8]) -> usize {
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            let last = std::mem::replace(&mut self.last, *byte);
-            match *byte {
-                b'\n' if last != b'\r' => {
-                    *byte = 0;
-                    self.part = Part::Refused;
-                    return at + 1;
-                }
-                b'\n' if self.has_started && self.line_is_empty => {
-                    self.part = Part::AwaitingLength;
-                    return at + 1;
-                }
-                b'\n' => self.line_is_empty = true,
-                b'\r' => {}
-                _ => (self.has_started, self.line_is_empty) = (true, false),
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let line = &rest[..end.unwrap_or(rest.len())];
+            if line.iter().any(|byte| *byte != b'\r') {
+                (self.has_started, self.line_is_empty) = (true, false);
             }
+            self.last = line.last().copied().unwrap_or(self.last);
+            at += line.len();
+            if end.is_none() {
+                break;
+            }
+            let last = std::mem::replace(&mut self.last, b'\n');
+            if last != b'\r' {
+                bytes[at] = 0;
+                self.part = Part::Refused;
+                return at + 1;
+            }
+            if self.has_started && self.line_is_empty {
+                self.part = Part::AwaitingLength;
+                return at + 1;
+            }
+            self.line_is_empty = true;
+            at += 1;
         }
         bytes.len()
     }

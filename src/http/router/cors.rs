@@ -7,18 +7,14 @@ use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-use crate::compat::Cors;
 use crate::config::Config;
 use crate::context::{Context, SharedContext};
-use crate::http::dpop::DPOP_NONCE;
 
 /// Time for which a browser may cache a preflight response.
 const MAX_AGE: Duration = Duration::from_mins(5);
@@ -34,40 +30,76 @@ const METHODS: [Method; 6] = [
 ];
 
 /// Response headers that pages of other origins may read: authentication errors, nonces and retry times.
-const EXPOSED_HERE: [HeaderName; 6] = [
-    WWW_AUTHENTICATE,
-    DPOP_NONCE,
-    RETRY_AFTER,
-    HeaderName::from_static("x-ratelimit-limit"),
-    HeaderName::from_static("x-ratelimit-remaining"),
-    HeaderName::from_static("x-ratelimit-reset"),
-];
+const EXPOSED_HERE: HeaderValue = HeaderValue::from_static(
+    "www-authenticate,dpop-nonce,retry-after,x-ratelimit-limit,x-ratelimit-remaining,x-ratelimit-reset",
+);
 
-/// Allows every origin, for routes without cookies.
-pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
-    let cors = rule().allow_origin(Any);
-    (config.policies.responses.cors == Cors::PerGroup).then_some(cors)
+/// [`METHODS`] as a header value.
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET,POST,PUT,PATCH,DELETE,OPTIONS");
+
+/// The request headers that a response depends on, for caches.
+const VARY_BY: HeaderValue = HeaderValue::from_static(
+    "origin, access-control-request-method, access-control-request-headers",
+);
+
+/// The CORS rule of a route group: every method of the API, and every request header that a page names, as
+/// clients send headers of their own (`MCP-Protocol-Version`). The wildcard `*` would not include
+/// `Authorization` (Fetch Standard §4.8).
+#[derive(Clone, Debug)]
+pub(super) enum CorsRule {
+    /// Every origin, for routes without cookies.
+    AnyOrigin,
+    /// These origins, with the session cookie.
+    Origins(Vec<String>),
 }
 
-/// Allows the origins of API and pages, and the configured origins, with the session cookie.
-pub(super) fn own_origins(config: &Config) -> Option<CorsLayer> {
-    let allowed = config.allowed_origins();
-    let is_ours = move |origin: &HeaderValue, _: &request::Parts| is_one_of(&allowed, origin);
-    let cors = rule()
-        .allow_origin(AllowOrigin::predicate(is_ours))
-        .allow_credentials(true);
-    (config.policies.responses.cors == Cors::PerGroup).then_some(cors)
+impl CorsRule {
+    /// Allows every origin.
+    pub(super) fn any_origin() -> Self {
+        Self::AnyOrigin
+    }
+
+    /// Allows the origins of API and pages, and the configured origins.
+    pub(super) fn own_origins(config: &Config) -> Self {
+        Self::Origins(config.allowed_origins())
+    }
+
+    /// Adds the headers of a response to a request from an origin.
+    pub(super) fn expose(&self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
+        headers.append(VARY, VARY_BY); // the handler may have set `Vary`
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HERE);
+        self.allow_origin(origin, headers);
+    }
+
+    fn allow_origin(&self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
+        match self {
+            Self::AnyOrigin => {
+                let any = HeaderValue::from_static("*");
+                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, any);
+            }
+            Self::Origins(allowed) => {
+                let credentials = HeaderValue::from_static("true");
+                headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, credentials);
+                if let Some(origin) = origin.filter(|origin| is_one_of(allowed, origin)) {
+                    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                }
+            }
+        }
+    }
 }
 
-/// The rule of both groups, without the origins: every method of the API, and every request header that
-/// a page names, as clients send headers of their own (`MCP-Protocol-Version`). The wildcard `*` would
-/// not include `Authorization` (Fetch Standard §4.8).
-fn rule() -> CorsLayer {
-    CorsLayer::new()
-        .allow_methods(METHODS)
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(EXPOSED_HERE)
-        .max_age(MAX_AGE)
+/// Answers a preflight (Fetch Standard §3.2.2).
+pub(super) fn preflight_of(rule: &CorsRule, request: &HeaderMap) -> Response {
+    let mut response = StatusCode::OK.into_response();
+    let headers = response.headers_mut();
+    headers.insert(VARY, VARY_BY);
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+    if let Some(named) = request.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, named.clone());
+    }
+    headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE.as_secs().into());
+    rule.allow_origin(request.get(ORIGIN).cloned(), headers);
+    response
 }
 
 fn is_one_of(allowed: &[String], origin: &HeaderValue) -> bool {

@@ -1,22 +1,14 @@
 //! Routes with documentation: every route added here is in the OpenAPI document.
 
-use std::convert::Infallible;
-
 use axum::Router;
-use axum::extract::Request;
 use axum::handler::Handler;
-use axum::middleware::from_fn;
-use axum::response::IntoResponse;
-use axum::routing::Route;
-use tower::{Layer, Service};
 use utoipa::IntoResponses;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use crate::config::Config;
+use super::group::{Group, GroupLayer};
 use crate::context::SharedContext;
-use crate::http::router::rate_limit;
 
 /// Routes with documentation.
 #[derive(Default)]
@@ -45,25 +37,9 @@ impl Documented {
         Self(routes)
     }
 
-    /// Adds a layer around the routes added so far.
-    pub(super) fn layer<L>(self, layer: L) -> Self
-    where
-        L: Layer<Route> + Clone + Send + Sync + 'static,
-        L::Service: Service<Request> + Clone + Send + Sync + 'static,
-        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
-        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
-        <L::Service as Service<Request>>::Future: Send + 'static,
-    {
-        Self(self.0.layer(layer))
-    }
-
-    /// Adds the rate limit below the CORS layer, so that a page can read the error. If every request is
-    /// charged, the rate limit is outermost instead.
-    pub(super) fn rate_limited(self, config: &Config) -> Self {
-        if config.policies.rate_limit.every_request_charged {
-            return self;
-        }
-        self.layer(from_fn(rate_limit::spend))
+    /// Puts the routes added so far under the rules of a group.
+    pub(super) fn in_group(self, group: Group) -> Self {
+        Self(self.0.layer(GroupLayer::from(group)))
     }
 
     /// Documents the errors of the layers for each route that does not document these errors.

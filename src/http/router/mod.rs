@@ -3,27 +3,19 @@
 mod cors;
 mod document_texts;
 pub mod documented_routes;
+mod group;
+mod limits;
 pub mod openapi_document;
+mod outer_layer;
 pub mod rate_limit;
 mod slash_aliases;
 mod storyden;
 
-use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, PRAGMA, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
-use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use axum::{Extension, Router};
-use tower::util::option_layer;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::routes;
 
@@ -34,7 +26,6 @@ use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
     issuers, refresh_tokens, remote, resources, revocation, signing_keys as every_signing_key,
 };
-use crate::http::dpop;
 use crate::http::endpoints::authorize::{
     choice, consent, decision, form_post, pending_client, push,
 };
@@ -45,29 +36,25 @@ use crate::http::endpoints::{
 };
 use crate::http::error::responses::{CommonMixedErrors, CommonOAuthErrors, CommonProblems};
 use crate::http::error::{ApiError, Kind, add_error_uri};
-use crate::http::extract::{self, ClientAddress};
 use crate::http::member::{self, session};
 use crate::http::pages;
 use crate::http::router::documented_routes::Documented;
-use crate::http::trace;
-use crate::oauth::OAuthError;
-use crate::rate_limit::refusals::from_address;
-
-/// Time limit of every request.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The error description of a request that was aborted at the deadline.
-const BUSY: &str = "The server is busy; try again shortly";
+use crate::http::router::group::{Group, GroupLayer};
+use crate::http::router::outer_layer::OuterLayer;
 
 /// Builds the server's routes. For an issuer with a path, routes exist with and without that path,
 /// because a reverse proxy may or may not strip the path.
 pub fn router(context: SharedContext) -> Router {
     let (documented, document) = documented(&context.config).into_parts();
     let document = openapi_document::assemble(document, &context.config);
+    openapi::publish(&context, &document);
+    let states = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .layer(GroupLayer::from(Group::plain()));
     let routes = documented
         .merge(slash_aliases::router(&context.config))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz));
+        .merge(states);
     let routes = if context.config.web_enabled {
         routes.merge(pages::router())
     } else {
@@ -82,30 +69,28 @@ pub fn router(context: SharedContext) -> Router {
     let routes = routes
         .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(Extension(well_known::Document::new(&document)))
-        .layer(DefaultBodyLimit::max(extract::BODY_MAX))
-        .layer(from_fn(deadline))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(unless_set(X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(unless_set(REFERRER_POLICY, "no-referrer")) // RFC 9700 §4.2.4
-        .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
-        .layer(from_fn_with_state(context.clone(), trace::trace))
+        .layer(OuterLayer::new(Arc::clone(&context)))
         .with_state(Arc::clone(&context));
+    adapted(routes, context)
+}
+
+/// Adds the layers that only some settings need.
+fn adapted(routes: Router, context: SharedContext) -> Router {
     let routes = with_error_uris(routes, &context);
     let policies = context.config.policies;
     let routes = if storyden::adapts(policies.responses) {
-        routes.layer(from_fn_with_state(context.clone(), storyden::as_storyden))
+        routes.layer(from_fn_with_state(
+            Arc::clone(&context),
+            storyden::as_storyden,
+        ))
     } else {
         routes
     };
     let routes = if policies.rate_limit.every_request_charged {
-        routes.layer(from_fn(rate_limit::spend))
+        routes.layer(from_fn_with_state(Arc::clone(&context), rate_limit::spend))
     } else {
         routes // charged per route group
     };
-    let routes = routes
-        .layer(from_fn_with_state(context.clone(), remember_address))
-        .layer(Extension(Arc::clone(&context))); // for layers of groups, built without the context
     match policies.responses.cors {
         Cors::PerGroup => routes,
         Cors::Global => routes.layer(from_fn_with_state(context, cors::global)),
@@ -151,7 +136,7 @@ fn public(config: &Config) -> Documented {
         .routes(routes!(openapi::openapi))
         .with_errors::<CommonProblems>()
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(option_layer(cors::any_origin(config)))
+        .in_group(Group::public(config))
 }
 
 /// Protocol endpoints for clients of every origin, without a session. Never cached (RFC 6749 §5.1).
@@ -175,21 +160,8 @@ fn protocol(config: &Config) -> Documented {
         .routes(routes!(introspection::introspect))
         .routes(routes!(userinfo::userinfo, userinfo::userinfo_by_post))
         .with_errors::<CommonOAuthErrors>()
-        .method_not_allowed_fallback(method_not_allowed) // below `no-store`, for the 405 too
-        .layer(from_fn(refuse_head))
-        .layer(from_fn(protocol_deadline))
-        .layer(CatchPanicLayer::custom(protocol_panicked))
-        .layer(from_fn(dpop::add_nonce))
-        .layer(SetResponseHeaderLayer::overriding(
-            CACHE_CONTROL,
-            no_store(),
-        ))
-        .layer(SetResponseHeaderLayer::overriding(
-            PRAGMA,
-            HeaderValue::from_static("no-cache"),
-        ))
-        .rate_limited(config)
-        .layer(option_layer(cors::any_origin(config)))
+        .method_not_allowed_fallback(method_not_allowed) // in the group, for `no-store`
+        .in_group(Group::protocol(config))
 }
 
 /// Endpoints for browsers with a session, from the origins of API and pages and the configured origins.
@@ -206,7 +178,7 @@ fn browser(config: &Config) -> Documented {
         .routes(routes!(session::sign_out))
         .routes(routes!(remote_callback::finish))
         .with_errors::<CommonMixedErrors>();
-    uncached(for_own_origins(routes, config).merge(navigation(config)))
+    for_own_origins(routes, config).merge(navigation(config))
 }
 
 /// Endpoints that a browser navigates to: no CORS, so that scripts of foreign origins cannot read the
@@ -220,7 +192,7 @@ fn navigation(config: &Config) -> Documented {
             end_session::end_session_by_form
         ))
         .with_errors::<CommonMixedErrors>()
-        .rate_limited(config)
+        .in_group(Group::navigation(config))
 }
 
 /// Self-service of a signed-in account: applications, tokens, access keys, sessions.
@@ -254,7 +226,7 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::sign_up::sign_up))
         .routes(routes!(client_logo::show))
         .with_errors::<CommonProblems>();
-    uncached(for_own_origins(routes, config))
+    for_own_origins(routes, config)
 }
 
 /// Administration, with every kind of credential.
@@ -294,96 +266,18 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(remote::authorization::token))
         .routes(routes!(audit::list))
         .with_errors::<CommonProblems>();
-    uncached(for_own_origins(routes, config))
+    for_own_origins(routes, config)
 }
 
-/// Adds the rate limit and CORS of routes for the origins of API and pages and the configured origins.
+/// Adds the rules of routes for the origins of API and pages and the configured origins.
 fn for_own_origins(routes: Documented, config: &Config) -> Documented {
     routes
         .method_not_allowed_fallback(method_not_allowed)
-        .rate_limited(config)
-        .layer(option_layer(cors::own_origins(config)))
-}
-
-/// Adds the layers of routes with responses for a single account.
-fn uncached(routes: Documented) -> Documented {
-    routes
-        .layer(from_fn(refuse_head))
-        .layer(from_fn(dpop::add_nonce))
-        .layer(unless_set(CACHE_CONTROL, "no-store"))
+        .in_group(Group::own_origins(config))
 }
 
 /// Answers 405 for methods that a path does not have. Each group installs this handler inside the CORS
 /// layer, which must answer `OPTIONS` first.
 async fn method_not_allowed() -> ApiError {
     ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
-}
-
-fn no_store() -> HeaderValue {
-    HeaderValue::from_static("no-store")
-}
-
-/// Sets a default header: a value from the handler wins.
-fn unless_set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
-}
-
-/// Makes the client address available to the log of refused requests.
-async fn remember_address(
-    State(context): State<SharedContext>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let ClientAddress(address) =
-        ClientAddress::of(request.extensions(), request.headers(), &context);
-    from_address(address, next.run(request)).await
-}
-
-/// Answers `HEAD` with 405. axum would run the `GET` handler, with all side effects: store a request,
-/// claim a user code.
-async fn refuse_head(request: Request, next: Next) -> Response {
-    if request.method() == Method::HEAD {
-        return method_not_allowed().await.into_response();
-    }
-    next.run(request).await
-}
-
-/// Aborts a request at the deadline: 503 with a problem.
-async fn deadline(request: Request, next: Next) -> Response {
-    let busy = || ApiError::new(Kind::Unavailable, BUSY).retry_after(2);
-    let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
-    answer.unwrap_or_else(|_| busy().into_response())
-}
-
-/// Aborts a request at the deadline: 503 with an OAuth error (RFC 6749 §5.2).
-async fn protocol_deadline(request: Request, next: Next) -> Response {
-    let busy = || OAuthError::temporarily_unavailable(BUSY).retry_after(2);
-    let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
-    answer.unwrap_or_else(|_| busy().into_response())
-}
-
-/// Answers 500 with a problem after a panic, so that a panic ends only the request.
-fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
-    log_panic(payload);
-    ApiError::new(Kind::Internal, "The server could not answer this request").into_response()
-}
-
-/// Answers 500 with an OAuth error after a panic.
-fn protocol_panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
-    log_panic(payload);
-    OAuthError::server_error("handler panicked").into_response()
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the layer hands the payload over"
-)]
-fn log_panic(payload: Box<dyn Any + Send + 'static>) {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    let text = text
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
-    tracing::error!(panic = text, "handler panicked");
 }

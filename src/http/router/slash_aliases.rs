@@ -4,9 +4,8 @@
 
 use axum::Router;
 use axum::routing::get;
-use tower::util::option_layer;
 
-use super::cors;
+use super::group::{Group, GroupLayer};
 use crate::config::Config;
 use crate::context::SharedContext;
 use crate::http::endpoints::{protected_resource, well_known};
@@ -38,5 +37,5 @@ pub(super) fn router(config: &Config) -> Router<SharedContext> {
             "//.well-known/oauth-protected-resource",
             get(protected_resource::protected_resource),
         )
-        .layer(option_layer(cors::any_origin(config)))
+        .layer(GroupLayer::from(Group::public(config)))
 }

@@ -1,14 +1,17 @@
 //! Database access for SQLite and PostgreSQL. Only this module distinguishes the two drivers.
 //!
 //! Every statement is a constant text with `$1` placeholders: a `&'static str` that is valid on both
-//! engines, or an [`Sql`] with a text for each. SQLite has a single writing connection behind a bounded
-//! queue.
+//! engines, or an [`Sql`] with a text for each. Statements on SQLite run on the calling thread; a single thread
+//! writes, behind a bounded queue.
 
 mod readers;
 mod sqlite;
+mod sqlite_connection;
+mod sqlite_error;
 mod statement;
 mod tx;
 mod write;
+mod writer;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +27,8 @@ use super::value::Value;
 use crate::clock::Timestamp;
 use crate::database_url::DatabaseUrl;
 pub use sqlite::SqliteDb;
-use statement::{Connection, Wanted, check, decode_all, decode_first};
+pub(in crate::store) use sqlite_connection::SqliteOptions;
+use statement::{Wanted, check, decode_all, decode_first, postgres_rows};
 pub use tx::Tx;
 
 /// Maximum wait for a connection, then 503.
@@ -67,7 +71,7 @@ impl Db {
     pub fn open(url: &DatabaseUrl) -> Step<'_, Self> {
         Box::pin(async move {
             match url {
-                DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url).await?)),
+                DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url)?)),
                 DatabaseUrl::Postgres(url) => Ok(Self::Postgres(open_postgres(url).await?)),
             }
         })
@@ -101,16 +105,10 @@ impl Db {
         Box::pin(async move {
             check(self.pick(sql), args)?;
             Ok(match self {
-                Self::Sqlite(db) => {
-                    let mut reader = db.readers.take().await?;
-                    let connection = Connection::Sqlite(reader.connection());
-                    let outcome = connection.rows(wanted, sql, args).await;
-                    reader.done(outcome)?
-                }
+                Self::Sqlite(db) => db.readers.rows(wanted, sql.sqlite, args).await?,
                 Self::Postgres(pool) => {
                     let mut connection = pool.acquire().await?;
-                    let connection = Connection::Postgres(&mut connection);
-                    connection.rows(wanted, sql, args).await?
+                    postgres_rows(&mut connection, wanted, sql.postgres, args).await?
                 }
             })
         })
@@ -121,17 +119,6 @@ impl Db {
         self.fetch_optional(sql, args)
             .await?
             .ok_or(Error::Other(sqlx::Error::RowNotFound))
-    }
-
-    /// Begins a writing transaction. Prefer [`Db::write`].
-    ///
-    /// # Errors
-    /// [`Error::Busy`] if the writer queue is full, [`Error::Unavailable`] after a timeout.
-    pub async fn begin(&self) -> Result<Tx> {
-        match self {
-            Self::Sqlite(db) => db.begin().await,
-            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
-        }
     }
 
     /// Returns the current load: waiting writers, open and idle connections.
@@ -150,12 +137,11 @@ impl Db {
     /// Checks that the database answers.
     pub async fn ping(&self) -> Result<()> {
         match self {
-            Self::Sqlite(db) => {
-                let mut reader = db.readers.take().await?;
-                let query = sqlx::query("SELECT 1");
-                let outcome = query.execute(reader.connection()).await;
-                reader.done(outcome).map(drop)?;
-            }
+            Self::Sqlite(db) => db
+                .readers
+                .rows(Wanted::All, "SELECT 1", &[])
+                .await
+                .map(drop)?,
             Self::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop)?,
         }
         Ok(())
@@ -165,10 +151,7 @@ impl Db {
     /// writers need not. Without effect on PostgreSQL and on a file with a rollback journal.
     pub async fn checkpoint(&self) -> Result<()> {
         if let Self::Sqlite(db) = self {
-            let mut reader = db.readers.take().await?;
-            let query = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
-            let outcome = query.execute(reader.connection()).await;
-            reader.done(outcome)?;
+            db.readers.command("PRAGMA wal_checkpoint(PASSIVE)").await?;
         }
         Ok(())
     }

@@ -1,21 +1,13 @@
-//! Statements on a connection of either engine.
+//! Statements on a connection to PostgreSQL, and what both engines share.
 
+use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{
-    AssertSqlSafe, Database, Executor, IntoArguments, PgConnection, Postgres, Sqlite,
-    SqliteConnection,
-};
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
 use crate::store::error::Result;
 use crate::store::row::{EngineRow, Row};
-use crate::store::sql::Sql;
 use crate::store::value::{Value, require_storable};
-
-/// A connection for a statement.
-pub(super) enum Connection<'a> {
-    Sqlite(&'a mut SqliteConnection),
-    Postgres(&'a mut PgConnection),
-}
 
 /// The number of rows to read of a result.
 #[derive(Clone, Copy)]
@@ -24,90 +16,53 @@ pub(super) enum Wanted {
     First,
 }
 
-/// Builds a query of an engine, and binds the parameters.
-macro_rules! bind {
-    ($engine:ident, $text:expr, $args:expr, $json:expr) => {
-        $args
-            .iter()
-            .fold(sqlx::query::<$engine>($text), |query, value| match value {
-                Value::Text(text) => query.bind(text.clone()),
-                Value::Int(number) => query.bind(*number),
-                Value::Bool(flag) => query.bind(*flag),
-                Value::Time(at) => query.bind(*at),
-                Value::Json(json) => query.bind($json(json)),
-            })
-    };
+/// Builds a query, and binds the parameters.
+fn bound(text: &'static str, args: &[Value]) -> Query<'static, Postgres, PgArguments> {
+    args.iter()
+        .fold(sqlx::query(text), |query, value| match value {
+            Value::Text(text) => query.bind(text.clone()),
+            Value::Int(number) => query.bind(*number),
+            Value::Bool(flag) => query.bind(*flag),
+            Value::Time(at) => query.bind(*at),
+            Value::Json(json) => query.bind(Json(json.clone())),
+        })
 }
 
-impl Connection<'_> {
-    /// Reads rows of a result.
-    pub(super) async fn rows(
-        self,
-        wanted: Wanted,
-        sql: Sql,
-        args: &[Value],
-    ) -> sqlx::Result<Vec<EngineRow>> {
-        Ok(match self {
-            Self::Sqlite(connection) => {
-                let query = bind!(Sqlite, sql.sqlite, args, json_blob);
-                let rows = read(query, connection, wanted).await?;
-                rows.into_iter().map(EngineRow::Sqlite).collect()
-            }
-            Self::Postgres(connection) => {
-                let query = bind!(Postgres, sql.postgres, args, sqlx::types::Json);
-                let rows = read(query, connection, wanted).await?;
-                rows.into_iter().map(EngineRow::Postgres).collect()
-            }
-        })
-    }
-
-    /// Runs a statement. Returns the number of changed rows.
-    pub(super) async fn execute(self, sql: Sql, args: &[Value]) -> sqlx::Result<u64> {
-        Ok(match self {
-            Self::Sqlite(connection) => {
-                let query = bind!(Sqlite, sql.sqlite, args, json_blob);
-                query.execute(connection).await?.rows_affected()
-            }
-            Self::Postgres(connection) => {
-                let query = bind!(Postgres, sql.postgres, args, sqlx::types::Json);
-                query.execute(connection).await?.rows_affected()
-            }
-        })
-    }
-
-    /// Runs statements without parameters.
-    pub(super) async fn execute_script(self, script: &str) -> sqlx::Result<()> {
-        let script = sqlx::raw_sql(AssertSqlSafe(script));
-        match self {
-            Self::Sqlite(connection) => script.execute(connection).await.map(drop),
-            Self::Postgres(connection) => script.execute(connection).await.map(drop),
-        }
-    }
-}
-
-/// Runs a query of a driver.
-async fn read<'q, DB, A>(
-    query: Query<'q, DB, A>,
-    connection: &mut DB::Connection,
+/// Reads rows of a result.
+pub(super) async fn postgres_rows(
+    connection: &mut PgConnection,
     wanted: Wanted,
-) -> sqlx::Result<Vec<DB::Row>>
-where
-    DB: Database,
-    A: IntoArguments<DB> + Send + 'q,
-    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
-{
-    match wanted {
-        Wanted::All => query.fetch_all(connection).await,
-        Wanted::First => {
-            let row = query.fetch_optional(connection).await?;
-            Ok(row.into_iter().collect())
-        }
-    }
+    sql: &'static str,
+    args: &[Value],
+) -> sqlx::Result<Vec<EngineRow>> {
+    let query = bound(sql, args);
+    let rows = match wanted {
+        Wanted::All => query.fetch_all(connection).await?,
+        Wanted::First => query
+            .fetch_optional(connection)
+            .await?
+            .into_iter()
+            .collect(),
+    };
+    Ok(rows.into_iter().map(EngineRow::Postgres).collect())
 }
 
-/// Encodes JSON for SQLite as a compact BLOB, like Storyden.
-fn json_blob(json: &serde_json::Value) -> Vec<u8> {
-    json.to_string().into_bytes()
+/// Runs a statement. Returns the number of changed rows.
+pub(super) async fn postgres_execute(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    args: &[Value],
+) -> sqlx::Result<u64> {
+    Ok(bound(sql, args).execute(connection).await?.rows_affected())
+}
+
+/// Runs statements without parameters.
+pub(super) async fn postgres_script(
+    connection: &mut PgConnection,
+    script: &str,
+) -> sqlx::Result<()> {
+    let script = sqlx::raw_sql(AssertSqlSafe(script));
+    script.execute(connection).await.map(drop)
 }
 
 /// Checks the parameters of a statement, and logs the text and the types of the parameters at the level

@@ -1,20 +1,22 @@
 //! Writing transactions.
 
-use sqlx::{Postgres, Sqlite, Transaction};
-use tokio::sync::OwnedSemaphorePermit;
+use sqlx::{Postgres, Transaction};
 
 use super::Step;
-use super::statement::{Connection, Wanted, check, decode_all, decode_first};
+use super::sqlite_connection::SqliteConnection;
+use super::statement::{
+    Wanted, check, decode_all, decode_first, postgres_execute, postgres_rows, postgres_script,
+};
 use crate::store::error::Result;
 use crate::store::row::{EngineRow, Row};
 use crate::store::sql::Sql;
 use crate::store::value::Value;
 
-/// A writing transaction, rolled back on drop without [`Tx::commit`].
+/// A writing transaction.
 pub enum Tx {
-    /// An SQLite transaction (`BEGIN IMMEDIATE`), with the permit of the writer queue.
-    Sqlite(Transaction<'static, Sqlite>, OwnedSemaphorePermit),
-    /// A PostgreSQL transaction.
+    /// The connection of the writer, in a savepoint.
+    Sqlite(SqliteConnection),
+    /// A PostgreSQL transaction, rolled back on drop without a commit.
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -46,7 +48,10 @@ impl Tx {
     ) -> Step<'a, Vec<EngineRow>> {
         Box::pin(async move {
             check(self.pick(sql), args)?;
-            Ok(self.connection().rows(wanted, sql, args).await?)
+            Ok(match self {
+                Self::Sqlite(connection) => connection.rows(wanted, sql.sqlite, args)?,
+                Self::Postgres(tx) => postgres_rows(tx, wanted, sql.postgres, args).await?,
+            })
         })
     }
 
@@ -58,41 +63,27 @@ impl Tx {
     fn run<'a>(&'a mut self, sql: Sql, args: &'a [Value]) -> Step<'a, u64> {
         Box::pin(async move {
             check(self.pick(sql), args)?;
-            Ok(self.connection().execute(sql, args).await?)
+            Ok(match self {
+                Self::Sqlite(connection) => connection.execute(sql.sqlite, args)?,
+                Self::Postgres(tx) => postgres_execute(tx, sql.postgres, args).await?,
+            })
         })
     }
 
     /// Runs the statements of a migration.
     pub(in crate::store) async fn execute_script(&mut self, script: &str) -> Result<()> {
-        Ok(self.connection().execute_script(script).await?)
+        Ok(match self {
+            Self::Sqlite(connection) => connection.execute_script(script)?,
+            Self::Postgres(tx) => postgres_script(tx, script).await?,
+        })
     }
 
     /// Selects the text for the engine.
     #[must_use]
     pub fn pick(&self, sql: Sql) -> &'static str {
         match self {
-            Self::Sqlite(..) => sql.sqlite,
+            Self::Sqlite(_) => sql.sqlite,
             Self::Postgres(_) => sql.postgres,
         }
-    }
-
-    fn connection(&mut self) -> Connection<'_> {
-        match self {
-            Self::Sqlite(tx, _) => Connection::Sqlite(tx),
-            Self::Postgres(tx) => Connection::Postgres(tx),
-        }
-    }
-
-    /// Commits the transaction.
-    ///
-    /// # Errors
-    /// If the commit failed. After a lost connection the outcome is unknown until the rows are read
-    /// again.
-    pub async fn commit(self) -> Result<()> {
-        match self {
-            Self::Sqlite(tx, _place) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
-        }
-        Ok(())
     }
 }

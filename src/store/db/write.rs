@@ -1,8 +1,9 @@
-//! Writes: a step in a transaction, in a separate task, repeated after a serialization failure.
+//! Writes: a step in a transaction, on the thread of the SQLite writer or in a task, repeated after a
+//! serialization failure.
 
 use std::any::Any;
 
-use tokio::task::JoinHandle;
+use sqlx::PgPool;
 
 use super::{Db, Step, Tx};
 use crate::store::error::{Error, Result};
@@ -13,10 +14,10 @@ use crate::store::value::Value;
 const MAX_ATTEMPTS: usize = 4;
 
 /// The result of a step with its type erased.
-type Outcome = Box<dyn Any + Send>;
+pub(super) type Outcome = Box<dyn Any + Send>;
 
 /// A write with its types erased.
-trait Attempt: Send + Sync {
+pub(super) trait Attempt: Send + Sync {
     /// Runs the step in a transaction.
     fn run<'a>(&'a self, tx: &'a mut Tx) -> Step<'a, Outcome>;
 }
@@ -35,7 +36,7 @@ impl<A: Send + Sync, T: Send + 'static> Attempt for Write<A, T> {
 }
 
 impl Db {
-    /// Runs `step` in a transaction and commits, in a separate task, so that a client disconnect
+    /// Runs `step` in a transaction and commits, apart from the request, so that a client disconnect
     /// cancels nothing. After a serialization failure of PostgreSQL the step runs again, so `step` must
     /// have no effect except on the transaction.
     ///
@@ -50,8 +51,7 @@ impl Db {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let outcome = self.spawn(Box::new(Write { input, step })).await;
-        let outcome = outcome.map_err(|_| Error::Aborted)??.downcast();
+        let outcome = self.run(Box::new(Write { input, step })).await?.downcast();
         Ok(*outcome.expect("the outcome has the type of the step"))
     }
 
@@ -61,25 +61,33 @@ impl Db {
             .await
     }
 
-    /// Runs a transaction in a separate task. Not generic, so that the task is compiled once instead of
-    /// with every kind of write.
-    fn spawn(&self, write: Box<dyn Attempt>) -> JoinHandle<Result<Outcome>> {
-        let db = self.clone();
-        tokio::spawn(async move {
-            let mut attempt = 1;
-            loop {
-                match db.attempt(&*write).await {
-                    Err(error) if error.is_retryable() && attempt < MAX_ATTEMPTS => attempt += 1,
-                    outcome => return outcome,
-                }
+    /// Runs a write. Not generic, so that it is compiled once instead of with every kind of write.
+    async fn run(&self, write: Box<dyn Attempt>) -> Result<Outcome> {
+        match self {
+            Self::Sqlite(db) => db.write(write).await,
+            Self::Postgres(pool) => {
+                let task = tokio::spawn(attempts(pool.clone(), write));
+                task.await.map_err(|_| Error::Aborted)?
             }
-        })
+        }
     }
+}
 
-    async fn attempt(&self, write: &dyn Attempt) -> Result<Outcome> {
-        let mut tx = self.begin().await?;
-        let outcome = write.run(&mut tx).await?;
-        tx.commit().await?;
-        Ok(outcome)
+async fn attempts(pool: PgPool, write: Box<dyn Attempt>) -> Result<Outcome> {
+    let mut attempt = 1;
+    loop {
+        match attempt_on_postgres(&pool, &*write).await {
+            Err(error) if error.is_retryable() && attempt < MAX_ATTEMPTS => attempt += 1,
+            outcome => return outcome,
+        }
     }
+}
+
+async fn attempt_on_postgres(pool: &PgPool, write: &dyn Attempt) -> Result<Outcome> {
+    let mut tx = Tx::Postgres(pool.begin().await?);
+    let outcome = write.run(&mut tx).await?;
+    if let Tx::Postgres(tx) = tx {
+        tx.commit().await?; // after a lost connection the outcome is unknown until the rows are read again
+    }
+    Ok(outcome)
 }

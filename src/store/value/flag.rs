@@ -1,31 +1,24 @@
 //! Boolean columns.
 
+use rusqlite::types::Value as SqliteValue;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
-use sqlx::sqlite::{SqliteTypeInfo, SqliteValueRef};
-use sqlx::{Decode, Postgres, Sqlite, Type, TypeInfo as _, ValueRef as _};
+use sqlx::{Decode, Postgres, Type};
+
+use crate::store::sqlite_row::FromSqlite;
 
 /// A boolean column; in SQLite the value may also be the text of the column's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct Flag(pub bool);
 
-impl Type<Sqlite> for Flag {
-    fn type_info() -> SqliteTypeInfo {
-        <bool as Type<Sqlite>>::type_info()
-    }
-
-    fn compatible(_: &SqliteTypeInfo) -> bool {
-        true // `emails.verified` defaults to the text `false`
-    }
-}
-
-impl<'r> Decode<'r, Sqlite> for Flag {
-    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        if value.type_info().name() == "TEXT" {
-            return Ok(Self(<&str as Decode<Sqlite>>::decode(value)? == "true"));
+impl FromSqlite for Flag {
+    fn from_sqlite(value: &SqliteValue) -> Result<Self, BoxDynError> {
+        match value {
+            // `emails.verified` defaults to the text `false`
+            SqliteValue::Text(text) => Ok(Self(text == "true")),
+            value => bool::from_sqlite(value).map(Self),
         }
-        Ok(Self(<i64 as Decode<Sqlite>>::decode(value)? != 0))
     }
 }
 

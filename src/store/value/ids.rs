@@ -1,9 +1,11 @@
 //! Columns and parameters with the id types of `ids.rs`.
 
+use rusqlite::types::Value as SqliteValue;
 use sqlx::error::BoxDynError;
 use sqlx::{Decode, Type};
 
 use super::Value;
+use crate::store::sqlite_row::{FromSqlite, text};
 
 /// Implements the conversion from and to the id types of `ids.rs`.
 macro_rules! values_from_ids {
@@ -17,6 +19,12 @@ macro_rules! values_from_ids {
         impl From<Option<&crate::ids::$id>> for Value {
             fn from(id: Option<&crate::ids::$id>) -> Self {
                 Self::Text(id.map(|id| id.as_str().to_owned()))
+            }
+        }
+
+        impl FromSqlite for crate::ids::$id {
+            fn from_sqlite(value: &SqliteValue) -> Result<Self, BoxDynError> {
+                text(value).map(Self::new)
             }
         }
 

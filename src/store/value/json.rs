@@ -1,10 +1,12 @@
 //! JSON columns.
 
+use rusqlite::types::Value as SqliteValue;
 use serde::de::DeserializeOwned;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
-use sqlx::sqlite::{SqliteTypeInfo, SqliteValueRef};
-use sqlx::{Decode, Postgres, Sqlite, Type, TypeInfo as _, ValueRef as _};
+use sqlx::{Decode, Postgres, Type};
+
+use crate::store::sqlite_row::{FromSqlite, text};
 
 /// A JSON column: `jsonb`, or a BLOB or TEXT. JSON `null` reads as the default of `T`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,22 +32,11 @@ impl Names {
     }
 }
 
-impl<T> Type<Sqlite> for JsonColumn<T> {
-    fn type_info() -> SqliteTypeInfo {
-        <[u8] as Type<Sqlite>>::type_info()
-    }
-
-    fn compatible(_: &SqliteTypeInfo) -> bool {
-        true // Storyden writes BLOBs and reads TEXT too
-    }
-}
-
-impl<'r, T: DeserializeOwned + Default> Decode<'r, Sqlite> for JsonColumn<T> {
-    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        if value.type_info().name() == "TEXT" {
-            Self::read(<&str as Decode<Sqlite>>::decode(value)?.as_bytes())
-        } else {
-            Self::read(<&[u8] as Decode<Sqlite>>::decode(value)?)
+impl<T: DeserializeOwned + Default> FromSqlite for JsonColumn<T> {
+    fn from_sqlite(value: &SqliteValue) -> Result<Self, BoxDynError> {
+        match value {
+            SqliteValue::Blob(bytes) => Self::read(bytes),
+            value => Self::read(text(value)?.as_bytes()), // Storyden writes BLOBs and reads TEXT too
         }
     }
 }

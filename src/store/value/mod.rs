@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::secret::SecretHash;
 pub use flag::Flag;
 pub use json::{JsonColumn, Names};
+pub(super) use timestamp::to_sqlite_text;
 
 /// A parameter of a statement. `None` is SQL NULL of that type.
 #[derive(Clone, Debug)]

@@ -1,15 +1,16 @@
 //! Time columns: `timestamptz`, or text in Storyden's form.
 
+use rusqlite::types::Value as SqliteValue;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
-use sqlx::sqlite::{SqliteTypeInfo, SqliteValueRef};
-use sqlx::{Decode, Encode, Postgres, Sqlite, Type, TypeInfo as _, ValueRef as _};
+use sqlx::{Decode, Encode, Postgres, Type};
 use time::format_description::BorrowedFormatItem;
 use time::macros::{datetime, format_description};
 use time::{Duration, OffsetDateTime};
 
 use crate::clock::Timestamp;
+use crate::store::sqlite_row::{FromSqlite, text};
 
 /// Storyden's text form of an instant in SQLite, before trailing zeros of the fraction are cut.
 const SQLITE_TIME: &[BorrowedFormatItem<'_>] =
@@ -24,7 +25,7 @@ const SQLITE_TIME_WITHOUT_OFFSET: &[BorrowedFormatItem<'_>] =
 
 /// Formats an instant as `2006-01-02 15:04:05.999999999+00:00`: a single space, up to nine fraction
 /// digits, no `T`, no `Z`.
-fn to_sqlite_text(at: Timestamp) -> String {
+pub(in crate::store) fn to_sqlite_text(at: Timestamp) -> String {
     let text = at
         .to_offset_date_time()
         .format(SQLITE_TIME)
@@ -60,33 +61,13 @@ fn from_sqlite_text(text: &str) -> Option<Timestamp> {
         .map(Timestamp::new)
 }
 
-impl Type<Sqlite> for Timestamp {
-    fn type_info() -> SqliteTypeInfo {
-        <str as Type<Sqlite>>::type_info()
-    }
-
-    fn compatible(_: &SqliteTypeInfo) -> bool {
-        true // SQLite does not enforce column types; `decode` accepts or rejects the value
-    }
-}
-
-impl<'r> Decode<'r, Sqlite> for Timestamp {
-    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        if value.type_info().name() == "INTEGER" {
-            let seconds = <i64 as Decode<Sqlite>>::decode(value)?;
-            return Ok(Self::from_unix_seconds(seconds));
+impl FromSqlite for Timestamp {
+    fn from_sqlite(value: &SqliteValue) -> Result<Self, BoxDynError> {
+        if let SqliteValue::Integer(seconds) = value {
+            return Ok(Self::from_unix_seconds(*seconds));
         }
-        let text = <&str as Decode<Sqlite>>::decode(value)?;
+        let text = text(value)?;
         from_sqlite_text(text).ok_or_else(|| format!("a time column holds {text:?}").into())
-    }
-}
-
-impl Encode<'_, Sqlite> for Timestamp {
-    fn encode_by_ref(
-        &self,
-        buffer: &mut <Sqlite as sqlx::Database>::ArgumentBuffer,
-    ) -> Result<IsNull, BoxDynError> {
-        <String as Encode<Sqlite>>::encode(to_sqlite_text(*self), buffer)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::oauth::scope::Scope;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::rate_limit::device_polls::Poll;
 use crate::resources::{self, Granted, Target};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretHash};
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::client_locks;
@@ -66,10 +66,11 @@ async fn poll(
         let description = "Client is not authorized for device_code grant";
         return Err(OAuthError::unauthorized_client(description));
     }
-    let _turn = context.redemptions.turn(&device_code.hash()).await?;
+    let device_code = device_code.hash();
+    let _turn = context.redemptions.turn(&device_code).await?;
     for _ in 0..ATTEMPTS {
         let now = context.clock.now();
-        let device = decide(context, client, device_code, now).await?;
+        let device = decide(context, client, &device_code, now).await?;
         match redeem(context, request, &device, now).await {
             Ok(Some(tokens)) => return Ok(tokens),
             Ok(None) => {}
@@ -115,11 +116,10 @@ struct ApprovedDevice {
 async fn decide(
     context: &Context,
     client: &Client,
-    device_code: &Secret,
+    device_code: &SecretHash,
     now: Timestamp,
 ) -> Result<ApprovedDevice, OAuthError> {
-    let found =
-        device_authorizations::find_by_device_code(&context.db, &device_code.hash()).await?;
+    let found = device_authorizations::find_by_device_code(&context.db, device_code).await?;
     let found = found.filter(|device| device.client == client.row_id); // issued to this client
     let device = found.ok_or_else(|| {
         OAuthError::invalid_grant("Device code is invalid or does not match client")

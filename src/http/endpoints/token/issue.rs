@@ -151,25 +151,32 @@ impl Issue<'_> {
             .await?;
         self.require_fapi_algorithm(turn.algorithm())?;
         let format = context.config.policies.tokens.access_token_format;
-        let access_token = turn.sign(format.issued_type(), &claims).await?;
-        let id_token = if let Some(person) = person {
-            let turn = keys.same_turn_with(&turn, self.algorithm(context, algorithms.id_token))?;
-            self.require_fapi_algorithm(turn.algorithm())?;
-            let claims = IdTokenClaims {
-                acr,
-                at_hash: at_hash(&access_token, turn.algorithm()),
-                aud: &self.client.client_id,
-                auth_time: self.auth_time.map(Timestamp::unix_seconds),
-                exp,
-                iat,
-                iss: &issuer,
-                nonce: self.nonce,
-                sub: &self.account.id,
-                person,
+        let typ = format.issued_type();
+        let (access_token, id_token) = if let Some(person) = person {
+            let id = keys.same_turn_with(&turn, self.algorithm(context, algorithms.id_token))?;
+            let algorithm = id.algorithm();
+            self.require_fapi_algorithm(algorithm)?;
+            let (aud, sub) = (self.client.client_id.clone(), self.account.id.clone());
+            let (nonce, iss) = (self.nonce.map(str::to_owned), issuer.clone());
+            let auth_time = self.auth_time.map(Timestamp::unix_seconds);
+            let id_claims = move |access_token: &str| {
+                serde_json::to_vec(&IdTokenClaims {
+                    acr,
+                    at_hash: at_hash(access_token, algorithm),
+                    aud: &aud,
+                    auth_time,
+                    exp,
+                    iat,
+                    iss: &iss,
+                    nonce: nonce.as_deref(),
+                    sub: &sub,
+                    person,
+                })
             };
-            Some(turn.sign("JWT", &claims).await?)
+            let both = turn.sign_both(typ, &claims, &id, id_claims).await?;
+            (both.0, Some(both.1))
         } else {
-            None
+            (turn.sign(typ, &claims).await?, None)
         };
         Ok(TokenResponse {
             access_token,

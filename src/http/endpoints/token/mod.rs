@@ -18,7 +18,7 @@ mod token_exchange;
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 
 use super::{OVER_BUDGET, over_budget, refuse_client};
@@ -28,7 +28,7 @@ use crate::context::{Context, SharedContext};
 use crate::dpop::{self, Proof};
 use crate::http::dpop::RequestHead;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
+use crate::http::extract::{ClientAddress, Decoded, credentials, read_form_of, refuse_two_methods};
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::store;
@@ -66,23 +66,16 @@ pub async fn token(
     address: ClientAddress,
     request: Request,
 ) -> Response {
-    let headers = request.headers().clone();
-    let path = request.uri().path().to_owned();
-    let form = read_form(context.config.policies.requests.form_syntax, request, KNOWN).await;
+    let (parts, body) = request.into_parts();
+    let syntax = context.config.policies.requests.form_syntax;
+    let form = read_form_of(syntax, &parts, body, KNOWN).await;
     let grant_type = form.as_ref().ok().and_then(|form| form.get("grant_type"));
     let grant = grant_type.and_then(GrantType::from_parameter);
     if let Err(response) = count(&context, grant, address) {
         return *response;
     }
     let outcome = match form {
-        Ok(form) => {
-            let head = RequestHead {
-                method: &Method::POST,
-                path: &path,
-                headers: &headers,
-            };
-            answer(&context, head, &form, address).await
-        }
+        Ok(form) => answer(&context, RequestHead::of(&parts), &form, address).await,
         Err(error) => Err(error),
     };
     let outcome = match outcome {
