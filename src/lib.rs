@@ -11,8 +11,10 @@ pub mod http;
 pub mod jobs;
 
 // Domain rules without HTTP types: this server as a client of others, the clients, the accounts, the resources
-// that tokens are for, the proofs of keys that tokens are bound to, and operations on the signing keys.
+// that tokens are for, the proofs of keys that tokens are bound to, the audit trail as a file, and operations on
+// the signing keys.
 pub mod accounts;
+pub mod audit_export;
 pub mod clients;
 pub mod dpop;
 pub mod remote;

@@ -1,6 +1,6 @@
 // The settings page for applications with access to the account: list and revocation.
 
-import { call, describeError, succeeded } from "./api.js";
+import { call, succeeded } from "./api.js";
 import { clientName, scopeGroup } from "./client-details.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatPlural, formatText, messages } from "./i18n.js";
@@ -96,25 +96,13 @@ function scopeDetails({ scopes, client_id: id }) {
   );
 }
 
-// No API operation revokes all applications and keeps the sessions, so each is revoked.
 async function revokeAll() {
   if (!(await confirmAction({ ...strings.revokeAllQuestion, action: strings.revokeAll }))) return;
-  const failed = await revokeEach();
-  await renderApplications("", new URLSearchParams(), () => true);
-  if (failed) showMessage({ title: strings.partlyRevoked.title, text: `${describeError(failed).text} ${strings.partlyRevoked.text}` });
-  else showMessage(strings.revokedAll, "good");
-}
-
-/** Revokes page by page. Returns the first failed response, or null. */
-async function revokeEach() {
-  for (;;) {
-    const answer = await call("GET", `${PATH}?page=1`);
-    if (answer.status !== 200) return answer;
-    const found = answer.body.applications ?? [];
-    if (found.length === 0) return null;
-    for (const { id } of found) {
-      const revoked = await call("DELETE", `${PATH}/${encodeURIComponent(id)}`);
-      if (!succeeded(revoked) && revoked.status !== 404) return revoked;
-    }
+  const answer = await call("DELETE", PATH);
+  if (!succeeded(answer)) {
+    showError(answer);
+    return;
   }
+  await renderApplications("", new URLSearchParams(), () => true);
+  showMessage(strings.revokedAll, "good");
 }

@@ -1,6 +1,8 @@
 //! The command line: a file per subcommand. Results go to stdout, logs and errors to stderr.
 
 mod account;
+mod account_details;
+mod account_list;
 mod archive;
 mod arguments;
 mod audit;
@@ -58,7 +60,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Backup(backup::Backup),
     Restore(restore::Restore),
-    /// Members' accounts: create, list, suspend, reinstate, set the password.
+    /// Members' accounts: create, list, show, suspend, reinstate, sign out, set the password.
     #[command(subcommand)]
     Account(account::Account),
     /// Roles: the permissions of members.

@@ -133,6 +133,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/postgres/0017_fapi.sql"),
     ),
     Migration::new(
+        20,
+        "blocked_clients",
+        include_str!("../../migrations/sqlite/0020_blocked_clients.sql"),
+        include_str!("../../migrations/postgres/0020_blocked_clients.sql"),
+    ),
+    Migration::new(
         26,
         "consent_resources",
         include_str!("../../migrations/sqlite/0026_consent_resources.sql"),

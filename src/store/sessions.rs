@@ -217,11 +217,7 @@ pub async fn revoke_one(
 }
 
 /// Counts the sessions that [`revoke_all`] would revoke, up to [`COUNTED`].
-pub(super) async fn count_open(
-    db: &Db,
-    account: &AccountId,
-    keep: Option<&SessionId>,
-) -> Result<u64> {
+pub async fn count_open(db: &Db, account: &AccountId, keep: Option<&SessionId>) -> Result<u64> {
     const SQL: Sql = sql!(
         "SELECT COUNT(*) AS n FROM (SELECT 1 FROM sessions x WHERE x.account_id = $1 \
          AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL AND NOT ",

@@ -1,13 +1,15 @@
 //! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device
-//! authorizations and refresh tokens of all accounts, resources, revocation, signing keys, and the audit trail.
+//! authorizations and refresh tokens of all accounts, members, resources, revocation, signing keys, and the audit trail.
 //! Requires ADMINISTRATOR, with any credential.
 
 pub mod access_keys;
 pub mod audit;
+pub mod blocked_clients;
 mod client_input;
 pub mod clients;
 pub mod device_authorizations;
 pub mod listing;
+pub mod members;
 pub mod refresh_tokens;
 pub mod remote;
 pub mod resources;

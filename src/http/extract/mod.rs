@@ -17,4 +17,4 @@ pub use body::{BODY_MAX, JsonBody, read_json};
 pub use credentials::{credentials, refuse_two_methods};
 pub use form::{is_form, read_form, read_form_as_sent};
 pub use parameters::{Decoded, TOKEN_PARAMETERS, decode, decode_leniently, decode_query, limit_of};
-pub use path::PathId;
+pub use path::{PathId, PathName, PathNames};

@@ -22,7 +22,8 @@ use crate::resources;
 use crate::store::applications::Counted;
 use crate::store::audit::{self, Event};
 use crate::store::consents::ListedConsent;
-use crate::store::paging::Pages;
+use crate::store::paging::{Page, Pages};
+use crate::store::revocation::RevokedCounts;
 use crate::store::{self, applications, clients, consents, revocation};
 
 /// An application authorized by the account.
@@ -82,28 +83,47 @@ pub async fn list(
     person: Person,
     RequestedPage(page): RequestedPage,
 ) -> Result<Json<ApplicationList>, ApiError> {
-    let counted = Counted {
-        now: context.clock.now(),
-        access_token_ttl: context.config.access_token_ttl,
-        consents: context.config.remembers_consent(),
-    };
     let account = &person.session.account.id;
-    let found = applications::list(&context.db, account, counted, page).await?;
-    let remembered = Remembered::of(&context, account, counted).await?;
-    let applications = found.rows.into_iter().map(|application| Application {
-        client_id: application.client_id,
-        client_name: application.name,
-        first_granted_at: application.first_granted_at,
-        last_used_at: application.last_used_at,
-        remembered_until: remembered.until(&application.row_id),
-        remembered_outdated: remembered.is_outdated(&application.row_id),
-        id: application.row_id,
-        scopes: application.scope,
-    });
-    Ok(Json(ApplicationList {
-        applications: applications.collect(),
-        pages: found.pages,
-    }))
+    Ok(Json(ApplicationList::of(&context, account, page).await?))
+}
+
+impl ApplicationList {
+    /// Lists a page of the applications that an account authorized.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub(crate) async fn of(
+        context: &Context,
+        account: &AccountId,
+        page: Page,
+    ) -> Result<Self, store::Error> {
+        let counted = Counted {
+            now: context.clock.now(),
+            access_token_ttl: context.config.access_token_ttl,
+            consents: context.config.remembers_consent(),
+        };
+        let found = applications::list(&context.db, account, counted, page).await?;
+        let remembered = Remembered::of(context, account, counted).await?;
+        let applications = found.rows.into_iter().map(|application| Application {
+            client_id: application.client_id,
+            client_name: application.name,
+            first_granted_at: application.first_granted_at,
+            last_used_at: application.last_used_at,
+            remembered_until: remembered.until(&application.row_id),
+            remembered_outdated: remembered.is_outdated(&application.row_id),
+            id: application.row_id,
+            scopes: application.scope,
+        });
+        Ok(Self {
+            applications: applications.collect(),
+            pages: found.pages,
+        })
+    }
+
+    /// The applications, without the numbers of the pages.
+    pub(crate) fn into_applications(self) -> Vec<Application> {
+        self.applications
+    }
 }
 
 /// The remembered approvals of an account.
@@ -194,6 +214,30 @@ pub async fn revoke(
         )
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /api/auth/oauth/applications`: revokes every grant, code and token of all applications, cancels pending
+/// requests, and forgets the remembered approvals. Sessions stay.
+///
+/// # Errors
+/// 401, 403.
+#[utoipa::path(
+    delete, path = "/api/auth/oauth/applications",
+    operation_id = "OAuthApplicationRevokeAll", tag = "auth",
+    security(("browser" = [])),
+    responses(
+        (status = 200, description = "Counts of the revoked objects", body = RevokedCounts),
+        responses::GuardErrors,
+    )
+)]
+pub async fn revoke_all(
+    State(context): State<SharedContext>,
+    person: Person,
+) -> Result<Json<RevokedCounts>, ApiError> {
+    let account = person.session.account.id;
+    let entry = entry(&context, Event::GrantsRevoked, &account, person.address);
+    let ended = revocation::revoke_applications(&context.db, account, "member", entry).await?;
+    Ok(Json(ended))
 }
 
 /// `DELETE /api/auth/oauth/applications/{oauth_client_id}/consent`: forgets the remembered approval, so that the

@@ -31,8 +31,9 @@ use crate::compat::Cors;
 use crate::config::Config;
 use crate::context::SharedContext;
 use crate::http::admin::{
-    access_keys as every_access_key, audit, clients as every_client, device_authorizations,
-    refresh_tokens, remote, resources, revocation, signing_keys as every_signing_key,
+    access_keys as every_access_key, audit, blocked_clients, clients as every_client,
+    device_authorizations, members, refresh_tokens, remote, resources, revocation,
+    signing_keys as every_signing_key,
 };
 use crate::http::dpop;
 use crate::http::endpoints::authorize::{
@@ -236,7 +237,10 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::resources::list))
         .routes(routes!(member::tokens::list))
         .routes(routes!(member::tokens::delete))
-        .routes(routes!(member::applications::list))
+        .routes(routes!(
+            member::applications::list,
+            member::applications::revoke_all
+        ))
         .routes(routes!(member::applications::revoke))
         .routes(routes!(member::applications::forget_consent))
         .routes(routes!(
@@ -270,7 +274,10 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(every_access_key::delete))
         .routes(routes!(device_authorizations::list))
         .routes(routes!(refresh_tokens::list))
+        .routes(routes!(refresh_tokens::revoke_many))
         .routes(routes!(refresh_tokens::delete))
+        .routes(routes!(blocked_clients::list, blocked_clients::create))
+        .routes(routes!(blocked_clients::delete))
         .routes(routes!(resources::list, resources::create))
         .routes(routes!(resources::replace, resources::delete))
         .routes(routes!(revocation::revoke))
@@ -290,6 +297,15 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(remote::authorization::authorize))
         .routes(routes!(remote::authorization::token))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
+        .routes(routes!(members::list::list))
+        .routes(routes!(members::details::get))
+        .routes(routes!(members::changes::suspend))
+        .routes(routes!(members::changes::reinstate))
+        .routes(routes!(members::changes::sign_out))
+        .routes(routes!(members::changes::end_session))
+        .routes(routes!(members::roles::list))
+        .routes(routes!(members::roles::give, members::roles::take))
         .with_errors::<CommonProblems>();
     uncached(for_own_origins(routes, config))
 }

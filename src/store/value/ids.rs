@@ -56,6 +56,7 @@ values_from_ids!(
     GrantId,
     AccessKeyId,
     AuditId,
+    BlockedClientId,
     ConsentId,
     RemoteConnectionId,
     RemoteFlowId,
