@@ -79,6 +79,8 @@ pub struct Context {
     pub documents_fetch: Fetch,
     /// Outgoing requests to remote servers, behind the SSRF guard.
     pub remote_fetch: Fetch,
+    /// Outgoing requests to the webhook, behind the SSRF guard.
+    pub webhook_fetch: Fetch,
     /// Single flight for client metadata documents.
     pub document_fetches: SingleFlight<Result<Client, OAuthError>>,
     /// Cache of the key sets of clients.
@@ -215,12 +217,14 @@ impl Context {
             .await
             .map_err(Error::Database)?;
         let documents_fetch = Fetch::new(config.document_rules(), Arc::clone(&network));
-        let remote_fetch = Fetch::new(config.remote_rules(), network);
+        let remote_fetch = Fetch::new(config.remote_rules(), Arc::clone(&network));
+        let webhook_fetch = Fetch::new(config.webhook_rules(), network);
         Ok(Self {
             resources: config.known_resources(),
             sealer: Sealer::new(&config, random.clone()),
             documents_fetch,
             remote_fetch,
+            webhook_fetch,
             document_fetches: SingleFlight::default(),
             remote_key_sets: RemoteKeySets::new(),
             logos: LogoCache::default(),

@@ -11,8 +11,8 @@ pub mod http;
 pub mod jobs;
 
 // Domain rules without HTTP types: this server as a client of others, the clients, the accounts, the resources
-// that tokens are for, the proofs of keys that tokens are bound to, the audit trail as a file, and operations on
-// the signing keys.
+// that tokens are for, the proofs of keys that tokens are bound to, the audit trail as a file, operations on the
+// signing keys, and the webhook.
 pub mod accounts;
 pub mod audit_export;
 pub mod clients;
@@ -20,6 +20,7 @@ pub mod dpop;
 pub mod remote;
 pub mod resources;
 pub mod signing_keys;
+pub mod webhook;
 
 // Dependencies of every request, built once.
 pub mod context;

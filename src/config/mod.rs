@@ -180,6 +180,11 @@ settings! {
     dpop_nonce: bool = "OAUTH_DPOP_NONCE" or "false";
     /// Retention of the audit trail; 0 keeps entries for ever.
     audit_retention: Duration = "AUDIT_RETENTION" or "2160h";
+    /// Address that is told of reused tokens and codes, lockouts, revoked signing keys and suspended accounts, as
+    /// `https://ops.example.org/hook`. Not set: no webhook.
+    webhook_url: Option<Url> = "WEBHOOK_URL" or "";
+    /// Secret that signs the requests to `WEBHOOK_URL` (Standard Webhooks), at least 24 characters.
+    webhook_secret: Option<Secret> = "WEBHOOK_SECRET" or "";
     /// Enables the built-in client storyden-cli.
     cli_enabled: bool = "OAUTH_CLI_ENABLED" or "true";
     /// Enables sign-up without an administrator; next to a Storyden, leave sign-up to Storyden.

@@ -69,6 +69,7 @@ pub mod signing_keys;
 mod sql;
 pub mod userinfo_terms;
 pub mod value;
+pub mod webhook_deliveries;
 
 pub use db::{Db, Tx};
 pub use error::{Error, Result};

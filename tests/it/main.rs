@@ -155,3 +155,4 @@ mod storyden_cli;
 mod storyden_sqlite_file;
 mod token_request;
 mod userinfo;
+mod webhook;

@@ -42,6 +42,8 @@ const ROWS: &[&str] = &[
     "INSERT INTO auth_device_failures (device_id, failures, expires_at) \
      VALUES ('x', 1, '2026-01-02 00:00:00+00:00')",
     "INSERT INTO auth_dpop_proofs (proof_hash, expires_at) VALUES ('x', '2026-01-02 00:00:00+00:00')",
+    "INSERT INTO auth_webhook_deliveries (audit_id, attempts, next_at, expires_at) \
+     VALUES ('x', 1, '2026-01-02 00:00:00+00:00', '2026-01-02 00:00:00+00:00')",
     "INSERT INTO auth_revoked_tokens (jti, expires_at) VALUES ('x', '2026-01-02 00:00:00+00:00')",
 ];
 
@@ -538,6 +540,7 @@ async fn every_job(server: &Server) {
     jobs::each_minute(server.context.clone()).await;
     jobs::write_polls(server.context.clone()).await;
     jobs::write_refusals(server.context.clone()).await;
+    jobs::send_webhooks(server.context.clone()).await;
     apply_revocations::apply(&server.context.db, server.clock.now(), || false)
         .await
         .unwrap();
@@ -547,7 +550,9 @@ async fn every_job(server: &Server) {
 async fn everything(setup: Setup) {
     let setup = setup
         .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
-        .with("SIGNUP_ENABLED", "true");
+        .with("SIGNUP_ENABLED", "true")
+        .with("WEBHOOK_URL", "https://ops.invalid/hook")
+        .with("WEBHOOK_SECRET", "a secret of the receiver");
     let server = setup.start().await;
     let odin = server.admin("odin").await;
     let frigg = server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await;
