@@ -26,6 +26,8 @@ pub mod webhook;
 pub mod context;
 
 // Services of the context.
+pub mod appearance;
+pub mod countries;
 pub mod keys;
 pub mod logo_cache;
 pub mod passwords;
@@ -56,3 +58,4 @@ pub mod ids;
 pub mod random;
 pub mod secret;
 pub mod trace_id;
+pub mod user_agent;

@@ -47,7 +47,7 @@ export async function tokens(view) {
       { name: "account_id", label: strings.account },
     ],
     body,
-    table: found.length > 0 ? el("div", { class: "stack" }, select.bar, table) : null,
+    table: found.length > 0 ? el("div", { class: "stack", "data-unsaved": "" }, select.bar, table) : null,
     more: isNarrowed ? [el("div", { class: "actions start" }, revokeAllButton(target, reload))] : [],
   });
 }

@@ -5,8 +5,10 @@ import { clientName, scopeGroup } from "./client-details.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatPlural, formatText, messages } from "./i18n.js";
 import { emptyState, facts, listItem, pagination, renderView, requireSession, showError, showErrorPage, startViews } from "./layout.js";
+import { placeElement, programElement } from "./origins.js";
 import { button, el, showMessage, timeElement } from "./page.js";
 import { groupScopes } from "./scopes.js";
+import { stripInvisible } from "./text.js";
 
 const PATH = "/api/auth/oauth/applications";
 const strings = messages.applications;
@@ -62,11 +64,30 @@ function applicationItem(application, reload) {
       facts(formatNodes(strings.lastUsed, { time: timeElement(application.last_used_at) }), formatNodes(strings.approvedAt, { time: timeElement(application.first_granted_at) })),
       until && el("p", { class: "facts" }, ...formatNodes(strings.remembered, { time: timeElement(until) })),
       isOutdated && el("p", { class: "facts" }, strings.outdated),
+      accessList(application),
       scopeDetails(application),
     ],
     ...(until || isOutdated ? [forgetButton(application, name, reload)] : []),
     revoke,
   );
+}
+
+/** Returns the list of the grants: device or browser, place, last use. */
+function accessList({ accesses }) {
+  const items = (accesses ?? []).filter(({ origin }) => origin).map(({ origin, granted_at: granted, last_used_at: used }) => {
+    const device = stripInvisible(origin.device_name);
+    const program = programElement(origin);
+    const place = placeElement(origin);
+    const parts = [
+      device ? formatNodes(strings.onDevice, { device: el("bdi", {}, device) }) : null,
+      program,
+      place && formatNodes(messages.security.from, { place }),
+      formatNodes(strings.approvedAt, { time: timeElement(granted) }),
+      formatNodes(messages.security.lastUsed, { time: timeElement(used) }),
+    ];
+    return el("li", {}, facts(...parts));
+  });
+  return items.length > 0 ? el("ul", { class: "accesses" }, ...items) : null;
 }
 
 /** Returns the button that makes the application ask again; its access stays. */

@@ -29,11 +29,6 @@ export function personName(id) {
   return known ? `${stripInvisible(known.name)} (@${known.handle})` : id;
 }
 
-/** Returns the handle of an account; the id if no handle is known. */
-export function personHandle(id) {
-  return people.get(id)?.handle ?? id;
-}
-
 /** Returns a link to the member with the name; the title is the id. `me` is marked as "you". */
 export function accountLink(id, me) {
   if (!id) return messages.admin.noAccount;

@@ -1,8 +1,6 @@
 //! The command line: a file per subcommand. Results go to stdout, logs and errors to stderr.
 
 mod account;
-mod account_details;
-mod account_list;
 mod archive;
 mod arguments;
 mod audit;

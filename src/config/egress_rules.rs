@@ -37,6 +37,7 @@ impl Config {
             own_hosts: self.own_hosts(),
         }
     }
+
     /// Returns the SSRF rules for the webhook: its own port, and loopback where remote servers may be on loopback.
     #[must_use]
     pub fn webhook_rules(&self) -> egress::Rules {

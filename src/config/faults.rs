@@ -101,6 +101,7 @@ impl Config {
                 "must be between 0s and 5m",
             );
         }
+        faults.extend(self.brand_faults());
         faults
     }
 }

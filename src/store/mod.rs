@@ -45,6 +45,7 @@ pub mod members;
 pub mod migrate;
 pub mod new_accounts;
 mod open_revocations;
+pub mod origins;
 pub mod own_grants;
 pub mod paging;
 pub mod profiles;

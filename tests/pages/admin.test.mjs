@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { DESKTOP, PHONE, callbackServer, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { startCodeFlow } from './code_flow.mjs';
 import { client, deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { PHONE, checkPage, formatMessage, openBrowser, openPath, signIn, waitForHeading } from './browser.mjs';
 import { deviceClient, issuer, member, poll, runCommand, startDevice } from './community.mjs';
 

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
+use super::origin::Origin;
 use super::{RequestedPage, entry};
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
@@ -26,10 +27,25 @@ use crate::store::paging::{Page, Pages};
 use crate::store::revocation::RevokedCounts;
 use crate::store::{self, applications, clients, consents, revocation};
 
+/// A grant of an application: an approval with its tokens.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthApplicationAccess)]
+pub struct Access {
+    /// Time of the approval's exchange for tokens.
+    granted_at: Timestamp,
+    /// Time of the last token response.
+    last_used_at: Timestamp,
+    /// The browser that approved or, in the device flow, the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+}
+
 /// An application authorized by the account.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizedApplication)]
 pub struct Application {
+    /// The newest grants with a known origin, at most 20.
+    accesses: Vec<Access>,
     /// Public client id.
     client_id: String,
     /// Name of the client.
@@ -105,6 +121,7 @@ impl ApplicationList {
         let found = applications::list(&context.db, account, counted, page).await?;
         let remembered = Remembered::of(context, account, counted).await?;
         let applications = found.rows.into_iter().map(|application| Application {
+            accesses: accesses(context, application.accesses),
             client_id: application.client_id,
             client_name: application.name,
             first_granted_at: application.first_granted_at,
@@ -171,6 +188,15 @@ impl<'a> Remembered<'a> {
     fn is_outdated(&self, client: &ClientRowId) -> bool {
         self.of_client(client).any(|(_, is_current)| !is_current)
     }
+}
+
+fn accesses(context: &Context, stored: Vec<applications::Access>) -> Vec<Access> {
+    let access = |one: applications::Access| Access {
+        granted_at: one.granted_at,
+        last_used_at: one.last_used_at,
+        origin: Origin::of(context, one.origin),
+    };
+    stored.into_iter().map(access).collect()
 }
 
 /// `DELETE /api/auth/oauth/applications/{oauth_client_id}`: revokes every grant, code and token that

@@ -16,7 +16,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, PRAGMA, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -70,7 +70,7 @@ pub fn router(context: SharedContext) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
     let routes = if context.config.web_enabled {
-        routes.merge(pages::router())
+        routes.merge(pages::router(&context))
     } else {
         routes
     };
@@ -81,7 +81,7 @@ pub fn router(context: SharedContext) -> Router {
         routes.clone().nest(&format!("/{path}"), routes)
     };
     let routes = routes
-        .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
+        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(Extension(well_known::Document::new(&document)))
         .layer(DefaultBodyLimit::max(extract::BODY_MAX))
@@ -330,6 +330,14 @@ fn uncached(routes: Documented) -> Documented {
 /// layer, which must answer `OPTIONS` first.
 async fn method_not_allowed() -> ApiError {
     ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
+}
+
+/// Answers a path without a route: with a page to a browser, with a problem to other clients.
+async fn not_found(State(context): State<SharedContext>, headers: HeaderMap) -> Response {
+    if context.config.web_enabled && pages::accepts_pages(&headers) {
+        return pages::Renderer::new(&context, &headers).not_found();
+    }
+    ApiError::new(Kind::NotFound, "There is nothing at this path").into_response()
 }
 
 fn no_store() -> HeaderValue {

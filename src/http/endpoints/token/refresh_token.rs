@@ -266,6 +266,7 @@ impl Refresh<'_> {
                 claims: GrantedClaims::default(),
                 resources: None,
                 dpop_jkt: key.clone(),
+                device: None,
                 created_at: now,
             }),
             key,

@@ -17,7 +17,7 @@ use crate::store::roles;
 #[command(
     after_help = "Example: storyden-auth account list --search odin --role Developers --sort -joined"
 )]
-pub(super) struct List {
+pub(in crate::cli) struct List {
     /// Only accounts with a handle, name or e-mail address that begins with this text, or with this id.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,

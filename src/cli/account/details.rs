@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use super::account::{find, person};
-use super::{Error, output};
+use super::{Error, find, output, person};
 use crate::context::Context;
 use crate::ids::RoleId;
 use crate::oauth::permission::Permission;
@@ -15,7 +14,7 @@ use crate::store::{closing, members, revocation, roles, sessions};
 
 /// Show an account: roles, state, sessions, applications, keys.
 #[derive(Args, Debug)]
-pub(super) struct Show {
+pub(in crate::cli) struct Show {
     /// The handle or id of the account, as in odin.
     handle: String,
     /// Print JSON.
@@ -25,7 +24,7 @@ pub(super) struct Show {
 
 /// End every session of an account. Approvals of applications stay; `grant revoke` ends these.
 #[derive(Args, Debug)]
-pub(super) struct SignOut {
+pub(in crate::cli) struct SignOut {
     /// The handle or id of the account, as in loki.
     handle: String,
     /// Do not ask for confirmation.

@@ -1,12 +1,15 @@
 //! `account`: accounts of members.
 
+mod details;
+mod list;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::password::PasswordSource;
-use super::{Error, account_details, account_list, arguments, open, output};
+use super::{Error, arguments, open, output};
 use crate::accounts::suspension;
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -22,9 +25,9 @@ use crate::store::{account_passwords, accounts};
 #[derive(Debug, Subcommand)]
 pub(super) enum Account {
     Create(Create),
-    List(account_list::List),
-    Show(account_details::Show),
-    SignOut(account_details::SignOut),
+    List(list::List),
+    Show(details::Show),
+    SignOut(details::SignOut),
     Suspend(Suspend),
     Reinstate(Reinstate),
     Password(SetPassword),
@@ -355,7 +358,7 @@ pub(super) async fn find(context: &Context, name: &str) -> Result<accounts::Acco
 }
 
 /// Names a person: the display name and the handle.
-pub(super) fn person(name: &str, handle: &str) -> String {
+fn person(name: &str, handle: &str) -> String {
     format!("{} (@{handle})", output::clean(name))
 }
 
