@@ -5,8 +5,10 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use bytes::Bytes;
 
+use crate::appearance::{self, Appearance};
 use crate::clock::{Clock, MachineInstant};
 use crate::config::Config;
+use crate::countries::{self, Countries};
 use crate::database_url::DatabaseUrl;
 use crate::egress::Fetch;
 use crate::egress::network::{Network, System};
@@ -41,6 +43,10 @@ pub type SharedContext = Arc<Context>;
 pub struct Context {
     /// The settings.
     pub config: Config,
+    /// Countries of addresses, for lists of sessions.
+    pub countries: Countries,
+    /// Texts and look of the pages.
+    pub appearance: Appearance,
     /// The database.
     pub db: Db,
     /// Signing keys; `None` if OAuth is off.
@@ -79,6 +85,8 @@ pub struct Context {
     pub documents_fetch: Fetch,
     /// Outgoing requests to remote servers, behind the SSRF guard.
     pub remote_fetch: Fetch,
+    /// Outgoing requests to the webhook, behind the SSRF guard.
+    pub webhook_fetch: Fetch,
     /// Single flight for client metadata documents.
     pub document_fetches: SingleFlight<Result<Client, OAuthError>>,
     /// Cache of the key sets of clients.
@@ -164,6 +172,12 @@ pub enum Error {
     /// The generated keys cannot be read or created.
     #[error("{0}")]
     RotatedKeys(#[source] keys::Error),
+    /// The operator's texts or mark of the pages cannot be used.
+    #[error("{0}")]
+    Appearance(#[from] appearance::Error),
+    /// The file with the countries of addresses cannot be used.
+    #[error("{0}")]
+    Countries(#[from] countries::Error),
     /// Argon2id failed.
     #[error("passwords cannot be hashed")]
     Passwords(#[from] passwords::Error),
@@ -226,12 +240,16 @@ impl Context {
             .await
             .map_err(Error::Database)?;
         let documents_fetch = Fetch::new(config.document_rules(), Arc::clone(&network));
-        let remote_fetch = Fetch::new(config.remote_rules(), network);
+        let remote_fetch = Fetch::new(config.remote_rules(), Arc::clone(&network));
+        let webhook_fetch = Fetch::new(config.webhook_rules(), network);
         Ok(Self {
+            appearance: Appearance::built_in(&config),
+            countries: Countries::default(),
             resources: config.known_resources(),
             sealer: Sealer::new(&config, random.clone()),
             documents_fetch,
             remote_fetch,
+            webhook_fetch,
             document_fetches: SingleFlight::default(),
             remote_key_sets: RemoteKeySets::new(),
             logos: LogoCache::default(),
@@ -270,7 +288,15 @@ impl Context {
             None
         };
         let limits = sources.signing;
+        let appearance = if config.web_enabled {
+            Some(Appearance::load(&config)?)
+        } else {
+            None
+        };
+        let countries = Countries::read(config.geoip_db.as_deref())?;
         let mut context = Self::without_keys(config, sources).await?;
+        context.countries = countries;
+        context.appearance = appearance.unwrap_or(context.appearance);
         if let Some(configured) = configured {
             let environment = KeyEnvironment {
                 db: context.db.clone(),

@@ -124,6 +124,11 @@ id!(
     ClientRowId
 );
 id!(
+    // `auth_blocked_clients.id`
+    /// A block of a client.
+    BlockedClientId
+);
+id!(
     // `oauth_authorisation_requests.id`
     /// An authorization request that waits for a decision.
     AuthorizationRequestId

@@ -1,4 +1,5 @@
-//! Background jobs: clean-up, missing indexes, revocations, poll times, signing keys, and the database clock. A
+//! Background jobs: clean-up, missing indexes, revocations, poll times, signing keys, the webhook, and the
+//! database clock. A
 //! failed pass is logged, and the next pass tries again.
 
 use std::sync::atomic::Ordering;
@@ -10,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Timer, Timestamp};
 use crate::context::{Context, SharedContext, follow_database_clock};
 use crate::keys::{Keys, POLL_EVERY};
-use crate::signing_keys;
 use crate::store::apply_revocations;
 use crate::store::cleanup::Pass;
 use crate::store::index_creation::Outcome;
 use crate::store::{audit, cleanup, index_creation, indexes, leases};
 use crate::telemetry::metrics;
+use crate::{signing_keys, webhook};
 
 /// Period of the clean-up.
 const CLEANUP_EVERY: Duration = Duration::from_hours(1);
@@ -33,6 +34,10 @@ const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
 const REVOCATIONS_LEASE: Span = Span::minutes(10);
 /// Duration of the lease of the key rotation.
 const KEYS_LEASE: Span = Span::minutes(2);
+/// Period of the webhook.
+const WEBHOOK_EVERY: Duration = Duration::from_secs(10);
+/// Duration of the lease of the webhook: longer than a pass with 50 slow requests.
+const WEBHOOK_LEASE: Span = Span::minutes(10);
 /// Period of the per-minute jobs and of the index check.
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -64,6 +69,10 @@ pub fn start(context: &SharedContext, stop: &CancellationToken) -> tokio_util::t
         apply_revocations,
     ));
     tasks.spawn(every(MINUTE, context.clone(), stop.clone(), write_refusals));
+    if context.config.webhook_url.is_some() {
+        let (context, stop) = (context.clone(), stop.clone());
+        tasks.spawn(every(WEBHOOK_EVERY, context, stop, send_webhooks));
+    }
     if context.keys.as_ref().is_some_and(Keys::are_rotated) {
         let (context, stop) = (context.clone(), stop.clone());
         tasks.spawn(every(POLL_EVERY, context, stop, poll_keys));
@@ -281,6 +290,23 @@ pub async fn complete_key_revocations(context: SharedContext) {
     }
     if let Err(error) = leases::release(&context.db, "key_revocations", &holder).await {
         tracing::warn!(%error, "lease of the revocation of signing keys was not released");
+    }
+}
+
+/// Sends the webhook's reports that are due, on a single replica.
+pub async fn send_webhooks(context: SharedContext) {
+    let now = context.clock.now();
+    let holder = context.random.base64url::<16>();
+    match leases::take(&context.db, "webhook", &holder, now, now + WEBHOOK_LEASE).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%error, "webhooks cannot be sent"),
+    }
+    if let Err(error) = webhook::send_due(&context).await {
+        tracing::warn!(%error, "webhooks cannot be sent");
+    }
+    if let Err(error) = leases::release(&context.db, "webhook", &holder).await {
+        tracing::warn!(%error, "lease of the webhook was not released");
     }
 }
 

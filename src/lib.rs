@@ -11,20 +11,24 @@ pub mod http;
 pub mod jobs;
 
 // Domain rules without HTTP types: this server as a client of others, the clients, the accounts, the resources
-// that tokens are for, the trusted issuers of identity assertions, the proofs of keys that tokens are bound to, and
-// operations on the signing keys.
+// that tokens are for, the trusted issuers of identity assertions, the proofs of keys that tokens are bound to, the audit
+// trail as a file, operations on the signing keys, and the webhook.
 pub mod accounts;
+pub mod audit_export;
 pub mod clients;
 pub mod dpop;
 pub mod issuers;
 pub mod remote;
 pub mod resources;
 pub mod signing_keys;
+pub mod webhook;
 
 // Dependencies of every request, built once.
 pub mod context;
 
 // Services of the context.
+pub mod appearance;
+pub mod countries;
 pub mod keys;
 pub mod logo_cache;
 pub mod passwords;
@@ -55,3 +59,4 @@ pub mod ids;
 pub mod random;
 pub mod secret;
 pub mod trace_id;
+pub mod user_agent;

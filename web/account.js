@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { formatNodes, messages } from "./i18n.js";
+import { setDraftOwner } from "./drafts.js";
 import { el } from "./page.js";
 import { stripInvisible } from "./text.js";
 
@@ -27,6 +28,7 @@ export function signedInAs(account) {
 export async function renderAccount(place) {
   const { status, body } = await fetchSession();
   if (status === 200 && body.account) {
+    setDraftOwner(body.account);
     place.replaceChildren(...signedInAs(body.account), ". ", messages.layout.notYou, " ");
   }
 }

@@ -1,11 +1,14 @@
 // View of the audit trail.
 
-import { accountLink, fetchList, renderList, viewHref } from "./admin-list.js";
-import { formatNodes, messages } from "./i18n.js";
-import { facts, listItem } from "./layout.js";
+import { fetchList, renderList, sortHref, viewHref } from "./admin-list.js";
+import { dataTable } from "./admin-table.js";
+import { formatText, messages } from "./i18n.js";
+import { facts } from "./layout.js";
 import { el, timeElement } from "./page.js";
+import { accountLink, fetchPeople } from "./people.js";
 import { stripInvisible } from "./text.js";
 
+const PATH = "/api/admin/audit";
 const strings = messages.admin;
 
 /** Events that indicate a stolen code or token (replay). */
@@ -13,47 +16,79 @@ const SUSPICIOUS = ["refresh_token_reused", "code_replayed"];
 
 /** Renders the audit entries that match the filter. */
 export async function audit(view) {
-  const body = await fetchList("/api/admin/audit", view);
+  const { parameters } = view;
+  const body = await fetchList(PATH, view);
   if (!body) return;
-  renderList("audit", view.parameters, {
+  const found = body.entries ?? [];
+  await fetchPeople(found.flatMap((entry) => [entry.actor_id, entry.account_id]));
+  if (!view.isCurrent()) return;
+  const table = dataTable(strings.audit, {
+    columns: [
+      { label: strings.table.time, sort: "created" },
+      { label: strings.event },
+      { label: strings.table.actor },
+      { label: strings.table.member },
+      { label: strings.table.application },
+      { label: strings.table.address },
+      { label: messages.lists.more },
+    ],
+    rows: found.map((entry) => entryCells(entry, view.account)),
+    sorted: parameters.get("sort") ?? "-created",
+    hrefOf: sortHref("audit", parameters),
+  });
+  renderList("audit", parameters, {
     title: strings.audit,
     about: strings.auditAbout,
     fields: [
       { name: "event", label: strings.event, options: strings.events },
+      { name: "actor", label: strings.table.actor },
       { name: "account_id", label: strings.account },
       { name: "client_id", label: strings.client },
-      { name: "since", label: strings.since, type: "date" },
-      { name: "until", label: strings.until, type: "date" },
+      { name: "address", label: strings.table.address },
+      { name: "since", label: strings.since, type: "datetime-local" },
+      { name: "until", label: strings.until, type: "datetime-local" },
     ],
     body,
-    items: (body.entries ?? []).map((entry) => entryItem(entry, view.account)),
+    table: found.length > 0 ? table : null,
+    more: [exportLinks(parameters)],
   });
 }
 
-function entryItem(entry, me) {
+/** Returns the links to the entries of the filter as a file. */
+function exportLinks(parameters) {
+  const query = new URLSearchParams(parameters);
+  for (const name of ["page", "page_size", "sort"]) query.delete(name);
+  const link = (format) => {
+    query.set("format", format);
+    return el("li", {}, el("a", { href: `${PATH}/export?${query}`, download: "" }, strings.exportAs[format]));
+  };
+  return el("ul", { class: "links" }, ...["jsonl", "csv"].map(link));
+}
+
+function entryCells(entry, me) {
   const title = [strings.events[entry.event] ?? entry.event];
   if (SUSPICIOUS.includes(entry.event)) title.push(" ", el("span", { class: "mark warn" }, strings.suspicious));
+  if (entry.count) title.push(" ", el("span", { class: "mark" }, formatText(strings.count, { count: String(entry.count) })));
   const isOther = entry.account_id && entry.account_id !== entry.actor_id;
-  const ofClient = entry.client_id
-    ? formatNodes(strings.ofClient, { client: el("a", { href: viewHref("audit", { client_id: entry.client_id }) }, el("code", {}, stripInvisible(entry.client_id))) })
-    : null;
-  return listItem(title, [
-    facts(
-      [timeElement(entry.createdAt)],
-      entry.actor_id ? formatNodes(strings.actor, { account: accountLink(entry.actor_id, me) }) : null,
-      isOther ? formatNodes(strings.concerns, { account: accountLink(entry.account_id, me) }) : null,
-      ofClient,
-      entry.count ? formatNodes(strings.count, { count: String(entry.count) }) : null,
-      entry.address ? formatNodes(strings.address, { address: stripInvisible(entry.address) }) : null,
-    ),
-    el("details", {}, el("summary", {}, messages.lists.more), entryDetails(entry)),
-  ]);
+  return [
+    timeElement(entry.createdAt),
+    title,
+    entry.actor_id ? accountLink(entry.actor_id, me) : null,
+    isOther ? accountLink(entry.account_id, me) : null,
+    entry.client_id ? el("a", { href: viewHref("audit", { client_id: entry.client_id }) }, el("code", {}, stripInvisible(entry.client_id))) : null,
+    entry.address ? el("a", { href: viewHref("audit", { address: entry.address }) }, stripInvisible(entry.address)) : null,
+    entryDetails(entry),
+  ];
 }
 
 function entryDetails(entry) {
-  return facts(
-    entry.subject_id ? formatNodes(strings.subject, { subject: el("code", {}, stripInvisible(entry.subject_id)) }) : null,
-    formatNodes(strings.trace, { trace: el("code", {}, entry.trace_id) }),
-    el("code", {}, entry.event),
+  const code = (text) => el("code", {}, stripInvisible(text));
+  return el(
+    "details",
+    {},
+    el("summary", {}, messages.lists.more),
+    facts(code(entry.event)),
+    entry.subject_id ? facts([strings.subject, " ", code(entry.subject_id)]) : "",
+    facts([strings.trace, " ", code(entry.trace_id)]),
   );
 }

@@ -1,6 +1,8 @@
 // Views of the clients: search, details, changes, revocation, deletion.
 
-import { accountLink, fetchList, renderAdminView, renderList, viewHref } from "./admin-list.js";
+import { blockPart, blockedLink } from "./admin-blocked.js";
+import { fetchList, renderAdminView, renderList, sortHref, viewHref } from "./admin-list.js";
+import { dataTable } from "./admin-table.js";
 import { revokeAllButton } from "./admin-tokens.js";
 import { call, succeeded } from "./api.js";
 import { clientFields } from "./client-form.js";
@@ -8,9 +10,10 @@ import { KINDS, kindOf, pkceChoice, pushingChoice } from "./client-kinds.js";
 import { contradictionNotes, protectionFacts, protectionFields } from "./client-protection.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
-import { formatNodes, formatText, messages } from "./i18n.js";
-import { emptyState, facts, listItem, navigateTo, showError, showErrorPage } from "./layout.js";
+import { formatText, messages } from "./i18n.js";
+import { emptyState, navigateTo, showError, showErrorPage } from "./layout.js";
 import { button, el, hideMessage, showMessage, timeElement, withButtonsDisabled } from "./page.js";
+import { accountLink, fetchPeople } from "./people.js";
 import { stripInvisible } from "./text.js";
 
 const PATH = "/api/admin/oauth/clients";
@@ -27,6 +30,21 @@ export async function clients(view) {
   if (!parameters.has("page")) parameters.set("page", "1");
   const body = await fetchList(PATH, { ...view, parameters });
   if (!body) return;
+  const found = body.clients ?? [];
+  await fetchPeople(found.map((one) => one.account_id));
+  if (!view.isCurrent()) return;
+  const table = dataTable(strings.clients, {
+    columns: [
+      { label: strings.table.application },
+      { label: strings.details.type },
+      { label: strings.table.owner },
+      { label: messages.clients.id },
+      { label: strings.table.created, sort: "created" },
+    ],
+    rows: found.map((one) => clientCells(one, view.account)),
+    sorted: parameters.get("sort") ?? "created",
+    hrefOf: sortHref("clients", view.parameters),
+  });
   renderList("clients", view.parameters, {
     title: strings.clients,
     about: strings.clientsAbout,
@@ -35,21 +53,21 @@ export async function clients(view) {
       { name: "account_id", label: strings.account },
     ],
     body,
-    items: (body.clients ?? []).map((found) => clientItem(found, view.account)),
+    table: found.length > 0 ? table : null,
+    more: [blockedLink()],
   });
 }
 
-function clientItem(found, me) {
+function clientCells(found, me) {
   const title = [el("a", { href: `#client/${encodeURIComponent(found.id)}` }, el("bdi", {}, clientLabel(found)))];
   if (found.scope_policy === "inherit") title.push(" ", el("span", { class: "mark warn" }, strings.inherits));
-  return listItem(title, [
-    facts(
-      messages.clients.kinds[kindOf(found)],
-      formatNodes(strings.owner, { account: accountLink(found.account_id, me) }),
-      formatNodes(strings.createdAt, { time: timeElement(found.createdAt) }),
-    ),
-    el("p", { class: "facts" }, el("code", {}, found.client_id)),
-  ]);
+  return [
+    title,
+    messages.clients.kinds[kindOf(found)],
+    accountLink(found.account_id, me),
+    el("code", {}, found.client_id),
+    timeElement(found.createdAt),
+  ];
 }
 
 /** Renders one client. */
@@ -73,6 +91,8 @@ export async function client(view) {
   const metadata = await call("GET", "/.well-known/openid-configuration");
   if (!isCurrent()) return;
   const algorithms = metadata.body.id_token_signing_alg_values_supported ?? [];
+  await fetchPeople([found.account_id]);
+  if (!isCurrent()) return;
   const reload = () => client(view);
   const part = (title, ...nodes) => el("section", {}, el("h2", {}, title), ...nodes);
   const related = ["tokens", "devices", "audit"].map((name) =>
@@ -85,6 +105,7 @@ export async function client(view) {
     ...contradictionNotes(found),
     part(strings.details.related, el("ul", { class: "links" }, ...related), el("div", { class: "actions start" }, revokeAllButton({ client_id: found.client_id }, reload))),
     part(strings.details.settings, settingsForm(found, { me, resources, algorithms, reload })),
+    ...[blockPart(found, clientLabel(found))].filter(Boolean),
     part(messages.clients.remove, el("p", {}, messages.clients.removeText), el("div", { class: "actions start" }, button(messages.clients.remove, () => removeClient(found), "quiet-danger"))),
     back,
   );

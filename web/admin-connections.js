@@ -12,6 +12,9 @@ import { stripInvisible } from "./text.js";
 const PATH = "/api/admin/oauth/remote/connections";
 const strings = messages.admin.connection;
 
+/** Authentication methods at the token endpoint of a service. */
+const METHODS = ["none", "client_secret_basic", "client_secret_post"];
+
 /** Renders the connections and the form for a new one. */
 export async function connections(view) {
   const answer = await call("GET", PATH);
@@ -57,8 +60,64 @@ function connectionItem(connection, reload) {
       error,
     ],
     connect,
+    editButton(connection, reload),
     remove,
   );
+}
+
+// ---- change --------------------------------------------------------------------------------
+
+/** Returns a button that shows a form for scope, secret and authentication below the connection. */
+function editButton(connection, reload) {
+  const edit = button(strings.edit, () => {
+    const item = edit.closest(".item");
+    const present = item.querySelector("form");
+    if (present) {
+      present.remove();
+      return;
+    }
+    const form = editForm(connection, reload);
+    item.append(form);
+    form.querySelector("input").focus();
+  });
+  edit.setAttribute("aria-label", formatText(strings.editNamed, { name: connectionLabel(connection) }));
+  return edit;
+}
+
+function editForm(connection, reload) {
+  const id = connection.id;
+  const scope = el("input", { id: `scope-${id}`, type: "text", autocomplete: "off", spellcheck: "false", value: connection.scope ?? "" });
+  const secret = el("input", { id: `secret-${id}`, type: "password", autocomplete: "off" });
+  const method = el("select", { id: `method-${id}` }, el("option", { value: "" }, strings.unchanged), ...METHODS.map((name) => el("option", { value: name }, name)));
+  const field = (input, label, hint) => el("div", { class: "field" }, el("label", { for: input.id }, label), input, ...(hint ? [el("p", { class: "hint" }, hint)] : []));
+  const form = el(
+    "form",
+    { method: "post", novalidate: true, class: "slim edit" },
+    field(scope, strings.scope, strings.editScopeHint),
+    field(secret, strings.clientSecret, strings.editSecretHint),
+    field(method, strings.authMethod),
+    el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    withButtonsDisabled(() => saveConnection(connection, { scope, secret, method }, reload));
+  });
+  return form;
+}
+
+async function saveConnection(connection, { scope, secret, method }, reload) {
+  hideMessage();
+  const changes = {};
+  if (scope.value.trim() !== (connection.scope ?? "")) changes.scope = scope.value.trim();
+  if (secret.value !== "") changes.client_secret = secret.value;
+  if (method.value !== "") changes.token_endpoint_auth_method = method.value;
+  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(connection.id)}`, changes);
+  if (!succeeded(answer)) {
+    showError(answer);
+    return;
+  }
+  await reload();
+  showMessage(strings.saved, "good");
 }
 
 /** Redirects the browser to the service; the service redirects to /oauth/remote/callback. */

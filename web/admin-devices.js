@@ -1,11 +1,12 @@
 // View of the device authorizations.
 
-import { accountLink, fetchList, renderList } from "./admin-list.js";
+import { fetchList, renderList, sortHref } from "./admin-list.js";
+import { dataTable } from "./admin-table.js";
 import { call, serverNow } from "./api.js";
 import { clientName } from "./client-details.js";
-import { formatNodes, messages } from "./i18n.js";
-import { facts, listItem } from "./layout.js";
+import { messages } from "./i18n.js";
 import { el, timeElement } from "./page.js";
+import { accountLink, fetchPeople } from "./people.js";
 
 const strings = messages.admin;
 const clientNames = new Map(); // names of fetched clients by row id
@@ -14,11 +15,25 @@ const clientNames = new Map(); // names of fetched clients by row id
 export async function devices(view) {
   const parameters = new URLSearchParams(view.parameters);
   if (!parameters.has("page")) parameters.set("page", "1");
+  if (!parameters.has("sort")) parameters.set("sort", "-created");
   const body = await fetchList("/api/admin/oauth/device-authorizations", { ...view, parameters });
   if (!body) return;
   const found = body.device_authorisations ?? [];
-  await fetchClientNames(found.map((device) => device.client_id));
+  await Promise.all([fetchClientNames(found.map((device) => device.client_id)), fetchPeople(found.map((device) => device.approved_by_account_id))]);
   if (!view.isCurrent()) return;
+  const table = dataTable(strings.devices, {
+    columns: [
+      { label: strings.table.application },
+      { label: strings.state },
+      { label: strings.table.decidedBy },
+      { label: strings.table.created, sort: "created" },
+      { label: strings.table.expires },
+      { label: strings.table.polled },
+    ],
+    rows: found.map((device) => deviceCells(device, view.account)),
+    sorted: parameters.get("sort"),
+    hrefOf: sortHref("devices", view.parameters),
+  });
   renderList("devices", view.parameters, {
     title: strings.devices,
     about: strings.devicesAbout,
@@ -28,7 +43,7 @@ export async function devices(view) {
       { name: "account_id", label: strings.account },
     ],
     body,
-    items: found.map((device) => deviceItem(device, view.account)),
+    table: found.length > 0 ? table : null,
   });
 }
 
@@ -49,19 +64,17 @@ function stateOf(device) {
   return device.approved_at ? "approved" : "pending";
 }
 
-function deviceItem(device, me) {
+function deviceCells(device, me) {
   const state = stateOf(device);
   const tone = { consumed: "good", approved: "good", pending: "warn" }[state] ?? "over";
   const name = clientNames.get(device.client_id) ?? device.client_id;
-  const link = el("a", { href: `#client/${encodeURIComponent(device.client_id)}` }, el("bdi", {}, name));
-  const { requestedAt: asked, expiresAt: ends, decidedBy: by, polledAt: polled } = strings.device;
   const decider = device.approved_by_account_id;
-  return listItem([link, " ", el("span", { class: `mark ${tone}` }, strings.states[state])], [
-    facts(
-      decider ? formatNodes(by, { account: accountLink(decider, me) }) : null,
-      formatNodes(asked, { time: timeElement(device.createdAt) }),
-      state === "pending" ? formatNodes(ends, { time: timeElement(device.expires_at) }) : null,
-      device.last_polled_at ? formatNodes(polled, { time: timeElement(device.last_polled_at) }) : null,
-    ),
-  ]);
+  return [
+    el("a", { href: `#client/${encodeURIComponent(device.client_id)}` }, el("bdi", {}, name)),
+    el("span", { class: `mark ${tone}` }, strings.states[state]),
+    decider ? accountLink(decider, me) : null,
+    timeElement(device.createdAt),
+    state === "pending" ? timeElement(device.expires_at) : null,
+    device.last_polled_at ? timeElement(device.last_polled_at) : null,
+  ];
 }

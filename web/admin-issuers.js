@@ -3,9 +3,10 @@
 import { fetchList, renderAdminView } from "./admin-list.js";
 import { call, succeeded } from "./api.js";
 import { confirmAction } from "./dialog.js";
-import { formatText, messages } from "./i18n.js";
+import { formatNodes, formatText, messages } from "./i18n.js";
 import { emptyState, facts, listItem, showError } from "./layout.js";
 import { button, el, hideMessage, showMessage, withButtonsDisabled } from "./page.js";
+import { accountLink, fetchPeople } from "./people.js";
 import { stripInvisible } from "./text.js";
 
 const PATH = "/api/admin/oauth/issuers";
@@ -15,10 +16,13 @@ const strings = messages.admin.issuer;
 export async function issuers(view) {
   const body = await fetchList(PATH, { ...view, parameters: new URLSearchParams() });
   if (!body) return;
-  const page = { reload: () => issuers(view) };
+  const { issuers: found, enabled } = body;
+  await fetchPeople(found.flatMap((issuer) => issuer.subjects.map((mapped) => mapped.account_id)));
+  if (!view.isCurrent()) return;
+  const page = { account: view.account, reload: () => issuers(view) };
   const about = [el("p", { class: "lead" }, messages.admin.issuersAbout)];
-  if (!body.enabled) about.push(el("p", { class: "note" }, strings.disabled));
-  const list = body.issuers.length === 0 ? emptyState(strings.empty) : el("ul", { class: "items" }, ...body.issuers.map((issuer) => issuerItem(issuer, page)));
+  if (!enabled) about.push(el("p", { class: "note" }, strings.disabled));
+  const list = found.length === 0 ? emptyState(strings.empty) : el("ul", { class: "items" }, ...found.map((issuer) => issuerItem(issuer, page)));
   renderAdminView("issuers", messages.admin.issuers, ...about, list, issuerForm(page));
 }
 
@@ -30,8 +34,8 @@ function issuerItem(issuer, page) {
   const name = issuerLabel(issuer);
   const lines = [
     name === issuer.url ? null : el("p", { class: "facts" }, el("code", {}, issuer.url)),
-    facts(issuer.by_email ? strings.mapsByEmail : strings.mapsByTable, issuer.jwks_uri ? formatText(strings.keysAt, { url: issuer.jwks_uri }) : strings.keysByMetadata),
-    issuer.subjects.length === 0 ? null : el("ul", {}, ...issuer.subjects.map((subject) => subjectLine(subject, issuer, page))),
+    facts(issuer.by_email ? strings.mapsByEmail : strings.mapsByTable, issuer.jwks_uri ? formatNodes(strings.keysAt, { url: el("bdi", {}, issuer.jwks_uri) }) : strings.keysByMetadata),
+    issuer.subjects.length === 0 ? null : el("ul", {}, ...issuer.subjects.map((mapped) => subjectLine(mapped, issuer, page))),
     subjectForm(issuer, page),
   ];
   const edit = button(strings.edit, () => editIssuer(issuer, page));
@@ -47,7 +51,7 @@ function subjectLine(mapped, issuer, page) {
   const subject = stripInvisible(mapped.subject);
   const remove = button(strings.unmap, () => mapSubject(issuer, { subject: mapped.subject }, page, strings.unmapped), "quiet-danger");
   remove.setAttribute("aria-label", formatText(strings.unmapNamed, { subject }));
-  return el("li", {}, el("code", {}, subject), ` @${mapped.handle} `, remove);
+  return el("li", {}, el("code", {}, subject), " ", accountLink(mapped.account_id, page.account), " ", remove);
 }
 
 /** Creates the form that maps a subject to a member. */

@@ -1,4 +1,4 @@
-// Shared by the administration views: navigation between views, filters, links to accounts.
+// Shared by the administration views: navigation between views, filters, pages.
 
 import { call } from "./api.js";
 import { messages } from "./i18n.js";
@@ -8,13 +8,18 @@ import { el } from "./page.js";
 const strings = messages.admin;
 
 /** The views in the order of the navigation. */
-export const VIEWS = ["clients", "tokens", "devices", "connections", "resources", "issuers", "audit", "keys"];
+export const VIEWS = ["members", "clients", "tokens", "devices", "connections", "resources", "issuers", "audit", "keys"];
 
 /** Returns the address of a view with a filter; empty parameters are left out. */
 export function viewHref(view, parameters = {}) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) if (value) query.set(name, value);
   return query.size > 0 ? `#${view}?${query}` : `#${view}`;
+}
+
+/** Returns a function that maps an order to the address of a list with its filter, at the first page. */
+export function sortHref(view, parameters) {
+  return (sort) => viewHref(view, { ...Object.fromEntries(parameters), page: "", sort });
 }
 
 /** Renders the message for accounts without the permission ADMINISTRATOR. */
@@ -41,9 +46,9 @@ export async function fetchList(path, { parameters, isCurrent }) {
   return null;
 }
 
-/** Renders a list with its filter and pagination. */
-export function renderList(view, parameters, { title, about, fields, body, items, more = [] }) {
-  const isFiltered = [...parameters.keys()].some((name) => name !== "page");
+/** Renders a list with its filter and pagination; `table` is null if the list is empty. */
+export function renderList(view, parameters, { title, about, fields, body, table, more = [] }) {
+  const isFiltered = [...parameters.keys()].some((name) => name !== "page" && name !== "sort");
   const filter = fields ? [filterForm(view, parameters, fields, isFiltered)] : [];
   const hrefOf = (page) => {
     const target = new URLSearchParams(parameters);
@@ -51,8 +56,8 @@ export function renderList(view, parameters, { title, about, fields, body, items
     return `#${view}?${target}`;
   };
   const list =
-    items.length > 0
-      ? [el("ul", { class: "items" }, ...items), pagination(body, hrefOf)]
+    table
+      ? [table, pagination(body, hrefOf)]
       : [emptyState(isFiltered ? strings.noMatch : strings.empty)];
   renderAdminView(view, title, el("p", { class: "lead" }, about), ...filter, ...more, ...list);
 }
@@ -68,7 +73,7 @@ function filterForm(view, parameters, fields, isFiltered) {
       const others = Object.entries(options).map(([key, text]) => el("option", { value: key, selected: key === value }, text));
       input = el("select", { id }, all, ...others);
     } else {
-      input = el("input", { id, type, value: type === "date" ? value.slice(0, 10) : value, autocomplete: "off", spellcheck: "false" });
+      input = el("input", { id, type, value: type === "datetime-local" ? localTime(value) : value, autocomplete: "off", spellcheck: "false" });
     }
     return { name, input, field: el("div", { class: "field" }, el("label", { for: id }, label), input) };
   });
@@ -80,7 +85,7 @@ function filterForm(view, parameters, fields, isFiltered) {
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const chosen = {};
+    const chosen = { sort: parameters.get("sort") };
     for (const { name, input } of inputs) chosen[name] = fieldValue(input);
     location.hash = viewHref(view, chosen).slice(1);
   });
@@ -89,16 +94,15 @@ function filterForm(view, parameters, fields, isFiltered) {
   return el("details", { open: isOpen, class: "filters" }, el("summary", {}, strings.filter), form);
 }
 
-// A date is sent as the start of that day in the time zone of the browser.
+// A time is shown and entered in the time zone of the browser, and sent in UTC.
 function fieldValue(input) {
   const text = input.value.trim();
-  if (input.type !== "date" || text === "") return text;
-  return new Date(`${text}T00:00:00`).toISOString();
+  if (input.type !== "datetime-local" || text === "") return text;
+  return new Date(text).toISOString();
 }
 
-/** Returns the id of an account with a link to its refresh tokens. */
-export function accountLink(id, me) {
-  if (!id) return strings.noAccount;
-  if (id === me?.id) return strings.you;
-  return el("a", { href: viewHref("tokens", { account_id: id }) }, el("code", {}, id));
+function localTime(value) {
+  const date = new Date(value);
+  if (Number.isNaN(date.getTime())) return "";
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }

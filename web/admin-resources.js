@@ -4,7 +4,7 @@ import { fetchList, renderAdminView } from "./admin-list.js";
 import { call, succeeded } from "./api.js";
 import { codeBlock } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
-import { formatText, messages } from "./i18n.js";
+import { formatNodes, formatText, messages } from "./i18n.js";
 import { emptyState, facts, listItem, showError } from "./layout.js";
 import { button, el, hideMessage, showMessage, withButtonsDisabled } from "./page.js";
 import { stripInvisible } from "./text.js";
@@ -31,7 +31,7 @@ function resourceItem(resource, page) {
   const name = resourceLabel(resource);
   const lines = [
     name === resource.url ? null : el("p", { class: "facts" }, el("code", {}, resource.url)),
-    facts(resource.scopes.length === 0 ? strings.noScopes : null, resource.id ? null : strings.fromSettings, resource.server_client_id ? formatText(strings.servedBy, { client: resource.server_client_id }) : null),
+    facts(resource.scopes.length === 0 ? strings.noScopes : null, resource.id ? null : strings.fromSettings, resource.server_client_id ? formatNodes(strings.servedBy, { client: el("code", {}, stripInvisible(resource.server_client_id)) }) : null),
     resource.scopes.length === 0 ? null : el("ul", {}, ...resource.scopes.map((scope) => scopeLine(scope, page.roles))),
     metadataDetails(resource),
   ];

@@ -1,12 +1,14 @@
-// View of the refresh tokens, and revocation of all access of a client or account.
+// View of the refresh tokens, and revocation: of tokens, and of all access of a client or account.
 
-import { accountLink, fetchList, renderList } from "./admin-list.js";
+import { fetchList, renderList, sortHref } from "./admin-list.js";
+import { dataTable, selection } from "./admin-table.js";
 import { call, serverNow, succeeded } from "./api.js";
 import { clientName } from "./client-details.js";
 import { confirmAction } from "./dialog.js";
-import { formatList, formatNodes, formatPlural, formatText, messages } from "./i18n.js";
-import { facts, listItem, showError } from "./layout.js";
+import { formatList, formatPlural, formatText, messages } from "./i18n.js";
+import { showError } from "./layout.js";
 import { button, el, showMessage, timeElement } from "./page.js";
+import { accountLink, fetchPeople, personName } from "./people.js";
 
 const PATH = "/api/admin/oauth/refresh-tokens";
 const strings = messages.admin;
@@ -16,9 +18,27 @@ export async function tokens(view) {
   const { account: me, parameters } = view;
   const body = await fetchList(PATH, view);
   if (!body) return;
+  const found = body.tokens ?? [];
+  await fetchPeople(found.map((token) => token.account_id));
+  if (!view.isCurrent()) return;
   const reload = () => tokens(view);
   const target = { account_id: parameters.get("account_id") || undefined, client_id: parameters.get("client_id") || undefined };
   const isNarrowed = target.account_id || target.client_id;
+  const select = selection(strings.token.revokeSelected, (ids) => revokeTokens(ids, reload));
+  const table = dataTable(strings.tokens, {
+    columns: [
+      { label: strings.table.selection },
+      { label: strings.table.application },
+      { label: strings.table.member },
+      { label: strings.state },
+      { label: strings.table.created, sort: "created" },
+      { label: strings.table.used },
+      { label: strings.table.expires },
+    ],
+    rows: found.map((token) => tokenCells(token, me, select)),
+    sorted: parameters.get("sort") ?? "-created",
+    hrefOf: sortHref("tokens", parameters),
+  });
   renderList("tokens", parameters, {
     title: strings.tokens,
     about: strings.tokensAbout,
@@ -27,7 +47,7 @@ export async function tokens(view) {
       { name: "account_id", label: strings.account },
     ],
     body,
-    items: (body.tokens ?? []).map((token) => tokenItem(token, me, reload)),
+    table: found.length > 0 ? el("div", { class: "stack", "data-unsaved": "" }, select.bar, table) : null,
     more: isNarrowed ? [el("div", { class: "actions start" }, revokeAllButton(target, reload))] : [],
   });
 }
@@ -38,48 +58,41 @@ function stateOf(token) {
   return Date.parse(token.expires_at) <= serverNow() ? "expired" : "active";
 }
 
-function tokenItem(token, me, reload) {
+function tokenCells(token, me, select) {
   const state = stateOf(token);
   const name = clientName(token.client_name);
   const issued = timeElement(token.createdAt);
-  const actions = [];
-  if (state === "active") {
-    const revoke = button(strings.token.revoke, async () => {
-      const question = { title: formatText(strings.token.revokeQuestion.title, { name }), text: strings.token.revokeQuestion.text, action: strings.token.revoke };
-      if (!(await confirmAction(question))) return;
-      const answer = await call("DELETE", `${PATH}/${encodeURIComponent(token.id)}`);
-      if (succeeded(answer) || answer.status === 404) {
-        await reload();
-        showMessage(strings.token.revokedMessage, "good");
-      } else {
-        showError(answer);
-      }
-    });
-    revoke.setAttribute("aria-label", formatText(strings.token.revokeNamed, { name, time: issued.textContent }));
-    actions.push(revoke);
+  const label = formatText(strings.token.named, { name, person: personName(token.account_id), time: issued.textContent });
+  return [
+    state === "active" ? select.box(token.id, label) : null,
+    el("a", { href: `#client/${encodeURIComponent(token.oauth_client_id)}` }, el("bdi", {}, name)),
+    accountLink(token.account_id, me),
+    el("span", { class: `mark ${state === "active" ? "good" : "over"}` }, strings.token[state]),
+    issued,
+    token.last_used_at ? timeElement(token.last_used_at) : null,
+    state === "active" ? timeElement(token.expires_at) : null,
+  ];
+}
+
+async function revokeTokens(ids, reload) {
+  const { revokeQuestion: texts, revokeSelected: action, revokedMessage } = strings.token;
+  if (!(await confirmAction({ title: formatPlural(texts.title, ids.length), text: texts.text, action }))) return;
+  const answer = await call("POST", `${PATH}/revoke`, { ids });
+  if (!succeeded(answer)) {
+    showError(answer);
+    return;
   }
-  const title = [el("a", { href: `#client/${encodeURIComponent(token.oauth_client_id)}` }, el("bdi", {}, name)), " ", el("span", { class: `mark ${state === "active" ? "good" : "over"}` }, strings.token[state])];
-  return listItem(
-    title,
-    [
-      facts(formatNodes(strings.accountOf, { account: accountLink(token.account_id, me) })),
-      facts(
-        formatNodes(strings.token.issued, { time: issued }),
-        token.last_used_at ? formatNodes(strings.token.lastUsed, { time: timeElement(token.last_used_at) }) : null,
-        state === "active" ? formatNodes(strings.token.expiresAt, { time: timeElement(token.expires_at) }) : null,
-      ),
-    ],
-    ...actions,
-  );
+  await reload();
+  showMessage({ title: formatPlural(revokedMessage.title, answer.body.revoked), text: revokedMessage.text }, "good");
 }
 
 // ---- revocation ----------------------------------------------------------------------------
 
 /** Creates a button that revokes all access of an account, of a client, or of a client to an account. A dry
  *  run counts first, so that the confirmation dialog can show the counts. */
-export function revokeAllButton(target, then) {
-  let text = strings.revokeAll.ofAccount;
-  if (target.client_id) text = target.account_id ? strings.revokeAll.ofBoth : strings.revokeAll.ofClient;
+export function revokeAllButton(target, then, label) {
+  let text = label ?? strings.revokeAll.ofAccount;
+  if (target.client_id && !label) text = target.account_id ? strings.revokeAll.ofBoth : strings.revokeAll.ofClient;
   return button(
     text,
     async () => {

@@ -1,20 +1,23 @@
-// Administration: clients, refresh tokens, device authorizations, remote connections, resources, trusted issuers,
-// audit trail, signing keys.
+// Administration: members, clients, refresh tokens, device authorizations, remote connections, resources, trusted
+// issuers, audit trail, signing keys.
 // The fragment of the address names the view with its filter and page.
 
 import { hasPermission } from "./account.js";
 import { audit } from "./admin-audit.js";
+import { blocked } from "./admin-blocked.js";
 import { client, clients } from "./admin-clients.js";
 import { connections } from "./admin-connections.js";
 import { devices } from "./admin-devices.js";
 import { issuers } from "./admin-issuers.js";
 import { keys } from "./admin-keys.js";
+import { member } from "./admin-member.js";
+import { members } from "./admin-members.js";
 import { VIEWS, renderForbidden } from "./admin-list.js";
 import { resources } from "./admin-resources.js";
 import { tokens } from "./admin-tokens.js";
 import { idFromView, requireSession, startViews } from "./layout.js";
 
-const render = { clients, tokens, devices, connections, resources, issuers, audit, keys };
+const render = { members, clients, tokens, devices, connections, resources, issuers, audit, keys };
 
 const session = await requireSession("admin");
 if (session && session.account && !hasPermission(session.account, "ADMINISTRATOR")) {
@@ -23,6 +26,8 @@ if (session && session.account && !hasPermission(session.account, "ADMINISTRATOR
   startViews((name, parameters, isCurrent) => {
     const view = { account: session.account, parameters, isCurrent };
     if (name.startsWith("client/")) return client({ ...view, id: idFromView(name) });
-    return render[VIEWS.includes(name) ? name : "clients"](view);
+    if (name.startsWith("member/")) return member({ ...view, id: idFromView(name) });
+    if (name === "blocked") return blocked(view);
+    return render[VIEWS.includes(name) ? name : "members"](view);
   });
 }

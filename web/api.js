@@ -1,6 +1,6 @@
 // Client of the JSON API of this origin; authenticates with the session cookie.
 
-import { formatDuration, formatText, messages } from "./i18n.js";
+import { formatDuration, formatText, isEnglish, isolate, messages } from "./i18n.js";
 
 let serverClockOffset = 0; // server clock minus browser clock, in milliseconds
 
@@ -67,10 +67,20 @@ function parseRetryAfter(value) {
   return Number.isNaN(seconds) ? null : Math.max(1, Math.ceil(seconds));
 }
 
-/** Returns the error description of a response, or `fallback`. */
+/** Returns the error description of a response, or `fallback`. In other languages than English, the text for a known
+ *  error code, or `fallback` with the English description. */
 export function errorDetail({ body }, fallback) {
   const description = body.detail || body.message || body.error_description || body.title;
-  return typeof description === "string" && description !== "" ? description : fallback;
+  if (typeof description !== "string" || description === "") return fallback;
+  if (isEnglish()) return description;
+  const known = messages.errors[body.error] ?? messages.errors[body.metadata?.code];
+  return known ?? `${fallback} ${formatText(messages.failures.unexpected.detail, { detail: isolate(description) })}`;
+}
+
+/** Returns the description of a protocol error as a sentence. */
+export function protocolErrorDetail(answer) {
+  if (isEnglish()) return `${answer.body.error_description ?? answer.body.error}.`;
+  return errorDetail(answer, messages.failures.unexpected.text);
 }
 
 /** Returns `{ title, text }` for a failed response that has no special handling on the page. */

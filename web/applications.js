@@ -1,12 +1,14 @@
 // The settings page for applications with access to the account: list and revocation.
 
-import { call, describeError, succeeded } from "./api.js";
+import { call, succeeded } from "./api.js";
 import { clientName, scopeGroup } from "./client-details.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatPlural, formatText, messages } from "./i18n.js";
 import { emptyState, facts, listItem, pagination, renderView, requireSession, showError, showErrorPage, startViews } from "./layout.js";
+import { placeElement, programElement } from "./origins.js";
 import { button, el, showMessage, timeElement } from "./page.js";
 import { groupScopes } from "./scopes.js";
+import { stripInvisible } from "./text.js";
 
 const PATH = "/api/auth/oauth/applications";
 const strings = messages.applications;
@@ -62,11 +64,30 @@ function applicationItem(application, reload) {
       facts(formatNodes(strings.lastUsed, { time: timeElement(application.last_used_at) }), formatNodes(strings.approvedAt, { time: timeElement(application.first_granted_at) })),
       until && el("p", { class: "facts" }, ...formatNodes(strings.remembered, { time: timeElement(until) })),
       isOutdated && el("p", { class: "facts" }, strings.outdated),
+      accessList(application),
       scopeDetails(application),
     ],
     ...(until || isOutdated ? [forgetButton(application, name, reload)] : []),
     revoke,
   );
+}
+
+/** Returns the list of the grants: device or browser, place, last use. */
+function accessList({ accesses }) {
+  const items = (accesses ?? []).filter(({ origin }) => origin).map(({ origin, granted_at: granted, last_used_at: used }) => {
+    const device = stripInvisible(origin.device_name);
+    const program = programElement(origin);
+    const place = placeElement(origin);
+    const parts = [
+      device ? formatNodes(strings.onDevice, { device: el("bdi", {}, device) }) : null,
+      program,
+      place && formatNodes(messages.security.from, { place }),
+      formatNodes(strings.approvedAt, { time: timeElement(granted) }),
+      formatNodes(messages.security.lastUsed, { time: timeElement(used) }),
+    ];
+    return el("li", {}, facts(...parts));
+  });
+  return items.length > 0 ? el("ul", { class: "accesses" }, ...items) : null;
 }
 
 /** Returns the button that makes the application ask again; its access stays. */
@@ -96,25 +117,13 @@ function scopeDetails({ scopes, client_id: id }) {
   );
 }
 
-// No API operation revokes all applications and keeps the sessions, so each is revoked.
 async function revokeAll() {
   if (!(await confirmAction({ ...strings.revokeAllQuestion, action: strings.revokeAll }))) return;
-  const failed = await revokeEach();
-  await renderApplications("", new URLSearchParams(), () => true);
-  if (failed) showMessage({ title: strings.partlyRevoked.title, text: `${describeError(failed).text} ${strings.partlyRevoked.text}` });
-  else showMessage(strings.revokedAll, "good");
-}
-
-/** Revokes page by page. Returns the first failed response, or null. */
-async function revokeEach() {
-  for (;;) {
-    const answer = await call("GET", `${PATH}?page=1`);
-    if (answer.status !== 200) return answer;
-    const found = answer.body.applications ?? [];
-    if (found.length === 0) return null;
-    for (const { id } of found) {
-      const revoked = await call("DELETE", `${PATH}/${encodeURIComponent(id)}`);
-      if (!succeeded(revoked) && revoked.status !== 404) return revoked;
-    }
+  const answer = await call("DELETE", PATH);
+  if (!succeeded(answer)) {
+    showError(answer);
+    return;
   }
+  await renderApplications("", new URLSearchParams(), () => true);
+  showMessage(strings.revokedAll, "good");
 }

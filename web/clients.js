@@ -7,7 +7,7 @@ import { KINDS, kindOf, pkceChoice, pushingChoice } from "./client-kinds.js";
 import { contradictionNotes, protectionFields } from "./client-protection.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
-import { formatNodes, formatText, messages } from "./i18n.js";
+import { formatDateTime, formatNodes, formatText, messages } from "./i18n.js";
 import { emptyState, facts, idFromView, listItem, navigateTo, renderView, requireSession, showError, showErrorPage, startViews } from "./layout.js";
 import { button, el, hideMessage, linkButton, timeElement, withButtonsDisabled } from "./page.js";
 import { snippetTabs } from "./snippets.js";
@@ -190,7 +190,7 @@ async function replaceSecret(client) {
   }
   newSecret = { id: client.id, secret: answer.body.client_secret };
   const until = answer.body.old_secret_until;
-  const text = until ? formatText(strings.rotated.overlapping, { time: new Date(until).toLocaleString() }) : strings.rotated.text;
+  const text = until ? formatText(strings.rotated.overlapping, { time: formatDateTime(new Date(until)) }) : strings.rotated.text;
   navigateTo(`app/${encodeURIComponent(client.id)}`, { title: strings.rotated.title, text });
 }
 

@@ -2,7 +2,7 @@
 // decision to the API, and redirects to the location of the response.
 
 import { renderAccount } from "./account.js";
-import { call, describeError } from "./api.js";
+import { call, describeError, protocolErrorDetail } from "./api.js";
 import { clientName, fillClientName, renderClientDetails, renderRedirectUri, renderScopes, selectedScopes } from "./client-details.js";
 import { confirmPrivileged } from "./confirm.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
@@ -114,7 +114,7 @@ function handleRefusal({ status, body }) {
     const { title, text } = strings.unavailable;
     finishPage(title, [text, strings.startAgain], signOutButton(strings.otherAccount, finishAtLogin));
   } else {
-    finishPage(strings.cannotContinue, [`${body.error_description ?? body.error}.`, strings.startAgain]);
+    finishPage(strings.cannotContinue, [protocolErrorDetail({ body }), strings.startAgain]);
   }
   return true;
 }

@@ -3,7 +3,8 @@
 // RFC 8628 §5.4).
 
 import { renderAccount } from "./account.js";
-import { call, describeError } from "./api.js";
+import { call, describeError, protocolErrorDetail } from "./api.js";
+import { restoreDraft } from "./drafts.js";
 import { fillClientName, renderClientDetails, renderScopes, selectedScopes } from "./client-details.js";
 import { confirmPrivileged } from "./confirm.js";
 import { formatNodes, messages } from "./i18n.js";
@@ -112,7 +113,13 @@ function renderRequest(consent) {
   renderScopes($("scopes"), consent);
   $("expires").replaceChildren(...formatNodes(strings.expires, { time: timeElement(consent.expires_at) }));
   showSection($("review"));
-  renderAccount($("account"));
+  renderAccount($("account")).then(showRestored);
+}
+
+/** Fills in what was typed before the session ended. */
+function showRestored() {
+  const message = restoreDraft();
+  if (message) showMessage(message, "good");
 }
 
 function truncate(text) {
@@ -128,7 +135,7 @@ $("deny").addEventListener("click", () => withButtonsDisabled(() => sendDecision
 async function sendDecision(decision) {
   hideMessage();
   showProgress(messages.consent.progress);
-  const answer = await call("POST", PATH, { user_code: code, decision, client_version: version, scopes: selectedScopes($("scopes")) });
+  const answer = await call("POST", PATH, { user_code: code, decision, client_version: version, scopes: selectedScopes($("scopes")), device_name: $("device-name").value });
   showProgress("");
   if (answer.status === 200) {
     if (answer.body.status === "approved") {
@@ -169,8 +176,7 @@ function handleRefusal({ status, body }) {
   } else if (body.error === "invalid_request") {
     showCodeError(strings.wrongCode);
   } else {
-    const description = `${body.error_description ?? body.error}.`;
-    finishPage(messages.consent.cannotContinue, [description, strings.startAgain], linkButton(strings.otherCode, PAGE));
+    finishPage(messages.consent.cannotContinue, [protocolErrorDetail({ body }), strings.startAgain], linkButton(strings.otherCode, PAGE));
   }
   return true;
 }

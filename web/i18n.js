@@ -1,8 +1,11 @@
 // Formats messages, numbers and times. Values are inserted as nodes or as text, never as markup (XSS).
+// The server chooses the language; the messages are in messages/LANGUAGE.json. {name} is a placeholder.
 
-import { LANGUAGE, messages } from "./messages/en.js";
+/** Language of the page (BCP 47), also used to format dates and numbers. */
+export const LANGUAGE = document.documentElement.lang;
 
-export { messages };
+/** The messages of the page. */
+export const messages = await loadMessages();
 
 const pluralRules = new Intl.PluralRules(LANGUAGE);
 
@@ -19,6 +22,21 @@ export function formatText(message, values = {}) {
 /** Returns the plural form for `count`, with {count} inserted. */
 export function formatPlural(forms, count) {
   return formatText(forms[pluralRules.select(count)] ?? forms.other, { count: formatNumber(count) });
+}
+
+/** Marks a text of unknown direction, so that it does not change the order of the text around it. */
+export function isolate(text) {
+  return `\u2068${text}\u2069`;
+}
+
+/** True if the texts of the API, which are English, fit the language of the page. */
+export function isEnglish() {
+  return /^en\b/i.test(LANGUAGE);
+}
+
+/** Returns the name of a country in the language of the page; `code` is of ISO 3166-1. */
+export function countryName(code) {
+  return new Intl.DisplayNames(LANGUAGE, { type: "region" }).of(code);
 }
 
 /** Formats a list: "a, b and c". */
@@ -57,11 +75,19 @@ function roundToUnit(seconds) {
   return [Math.round(seconds / 86_400), "day"];
 }
 
-document.documentElement.lang = LANGUAGE;
-
 // Messages of static elements: <h1 data-text="login.heading">.
 for (const place of document.querySelectorAll("[data-text]")) {
   place.replaceChildren(...formatNodes(messageAt(place.dataset.text), staticValues()));
+}
+
+async function loadMessages() {
+  try {
+    const response = await fetch(`/web/messages/${LANGUAGE}.json`);
+    return await response.json();
+  } catch (error) {
+    document.getElementById("main").textContent = "This page could not be loaded. Reload it."; // no messages to translate it
+    throw error;
+  }
 }
 
 /** Returns the values that every static message may use. */

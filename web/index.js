@@ -4,6 +4,7 @@ import { fetchSession, hasPermission, signedInAs } from "./account.js";
 import { call } from "./api.js";
 import { formatNodes, messages } from "./i18n.js";
 import { endSession } from "./navigation.js";
+import { showNewSignIns } from "./origins.js";
 import { $, el, showMessage, withButtonsDisabled } from "./page.js";
 
 const strings = messages.index;
@@ -19,7 +20,9 @@ load();
 async function load() {
   const [session, metadata] = await Promise.all([fetchSession(), call("GET", discovery)]);
   if (typeof metadata.body.issuer === "string") $("issuer").textContent = metadata.body.issuer;
-  if (session.status === 200) renderSignedIn(session.body.account);
+  if (session.status !== 200) return;
+  renderSignedIn(session.body.account);
+  showNewSignIns(session.body.sessions);
 }
 
 function renderSignedOut() {

@@ -3,8 +3,10 @@
 
 import { fetchSession, hasPermission, signedInAs } from "./account.js";
 import { describeError } from "./api.js";
+import { restoreDraft, setDraftOwner } from "./drafts.js";
 import { formatPlural, formatText, messages } from "./i18n.js";
 import { redirectToLogin, signOutButton } from "./navigation.js";
+import { showNewSignIns } from "./origins.js";
 import { $, el, finishPage, hideMessage, reloadButton, showMessage } from "./page.js";
 
 const strings = messages.layout;
@@ -35,6 +37,7 @@ export async function requireSession(current) {
     $("main").focus();
   });
   const { account } = answer.body;
+  setDraftOwner(account);
   if (account) $("account").append(el("span", {}, ...signedInAs(account)));
   $("account").append(signOutLink());
   const pages = PAGES.filter(([name]) => name !== "admin" || name === current || hasPermission(account, "ADMINISTRATOR"));
@@ -45,6 +48,7 @@ export async function requireSession(current) {
   $("nav").setAttribute("aria-label", strings.pages);
   $("nav").replaceChildren(el("ul", {}, ...items));
   $("nav").hidden = false;
+  showNewSignIns(answer.body.sessions);
   return answer.body;
 }
 
@@ -100,7 +104,8 @@ export function renderView(title, ...nodes) {
     heading.focus();
   }
   wasRendered = true;
-  if (pendingMessage) showMessage(pendingMessage, "good");
+  const message = restoreDraft() ?? pendingMessage;
+  if (message) showMessage(message, "good");
   pendingMessage = null;
 }
 

@@ -3,6 +3,7 @@
 
 import { call, describeError, errorDetail } from "./api.js";
 import { breakableHost, clientName } from "./client-details.js";
+import { hasDraftFor, restoreDraft } from "./drafts.js";
 import { disableGuardedButtons } from "./guard.js";
 import { formatNodes, messages } from "./i18n.js";
 import { parseUrl, recordSignIn, returnUrl, sessionCookieWasRejected } from "./navigation.js";
@@ -18,8 +19,11 @@ const password = $("password");
 // `login_hint` of the authorization request (OpenID Connect Core §3.1.2.1); the user may change the value.
 identifier.value = (parameters.get("login_hint") ?? "").slice(0, 320);
 
+restoreDraft(); // after a choice of another language
 if (sessionCookieWasRejected() && returnUrl() !== "/") {
   showMessage(messages.login.cookieLost);
+} else if (hasDraftFor(returnUrl())) {
+  showMessage(messages.drafts.ended, "warn");
 } else {
   (identifier.value === "" ? identifier : password).focus();
 }

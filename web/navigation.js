@@ -1,6 +1,7 @@
 // Navigation between pages: redirects to the sign-in page and back, redirects to a client, sign-out.
 
 import { signOut } from "./api.js";
+import { saveDraft } from "./drafts.js";
 import { messages } from "./i18n.js";
 import { button, showMessage } from "./page.js";
 
@@ -8,6 +9,7 @@ const SIGNED_IN_AT = "signed-in-at";
 
 /** Redirects to the sign-in page with the current address as `return_url`. */
 export function redirectToLogin() {
+  saveDraft(); // the session ended in the middle of a form
   const here = location.pathname + location.search + location.hash;
   location.replace(`/login?return_url=${encodeURIComponent(here)}`);
 }

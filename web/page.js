@@ -1,10 +1,22 @@
 // Shared by all pages: elements, messages, focus, and protection against double submission.
 
 import { serverNow } from "./api.js";
+import { saveDraft } from "./drafts.js";
 import { disableGuardedButtons } from "./guard.js";
 import { formatDateTime, formatRelativeTime, messages } from "./i18n.js";
 
+const LANGUAGE_COOKIE = "storyden-auth-language";
+const YEAR_SECONDS = 31_536_000;
+
 for (const place of document.querySelectorAll("[data-host]")) place.textContent = location.host;
+
+// The choice of the language: the server reads the cookie.
+document.getElementById("language")?.addEventListener("change", ({ target }) => {
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `${LANGUAGE_COOKIE}=${target.value}; path=/; max-age=${YEAR_SECONDS}; samesite=lax${secure}`;
+  saveDraft({ reload: true });
+  location.reload();
+});
 
 /** Returns the element with this id. */
 export const $ = (id) => document.getElementById(id);
@@ -23,7 +35,7 @@ export function el(tag, attributes = {}, ...children) {
 /** Shows one section of the page, hides the others, and focuses the heading. */
 export function showSection(section) {
   for (const other of $("main").children) {
-    if (other.tagName !== "NOSCRIPT") other.hidden = other !== section;
+    if (other.tagName !== "NOSCRIPT" && !other.classList.contains("notices")) other.hidden = other !== section;
   }
   disableGuardedButtons();
   const heading = section.querySelector("h1");

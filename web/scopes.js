@@ -1,4 +1,4 @@
-// Groups of scopes in display order, the most dangerous first. The labels are in messages/en.js.
+// Groups of scopes in display order, the most dangerous first. The labels are in the catalogues.
 
 import { formatText, messages } from "./i18n.js";
 import { stripInvisible } from "./text.js";

@@ -5,6 +5,7 @@ import { confirmAction } from "./dialog.js";
 import { formatList, formatNodes, formatPlural, formatText, messages } from "./i18n.js";
 import { facts, renderView, requireSession, showError, showErrorPage, startViews, subListItem } from "./layout.js";
 import { clearSignInRecord } from "./navigation.js";
+import { placeElement, programElement } from "./origins.js";
 import { $, button, el, finishPage, hideMessage, linkButton, showMessage, timeElement, withButtonsDisabled } from "./page.js";
 
 const SESSIONS_PATH = "/api/auth/sessions";
@@ -38,8 +39,14 @@ function section(id, title, ...nodes) {
 
 function sessionItem(session, reload) {
   const since = timeElement(session.createdAt);
-  const lines = [facts(formatNodes(strings.signedInAt, { time: since }), formatNodes(strings.expiresAt, { time: timeElement(session.expires_at) }))];
-  if (session.current) return subListItem(strings.current, lines);
+  const place = placeElement(session.origin);
+  const used = session.last_used_at;
+  const lines = [
+    facts(place && formatNodes(strings.from, { place }), used && formatNodes(strings.lastUsed, { time: timeElement(used) })),
+    facts(formatNodes(strings.signedInAt, { time: since }), formatNodes(strings.expiresAt, { time: timeElement(session.expires_at) })),
+  ].filter((line) => line.childElementCount > 0);
+  const name = programElement(session.origin);
+  if (session.current) return subListItem(session.origin ? [name, " ", el("span", { class: "mark good" }, strings.current)] : strings.current, lines);
   const end = button(strings.signOut, async () => {
     if (!(await confirmAction({ ...strings.signOutQuestion, action: strings.signOut }))) return;
     const answer = await call("DELETE", `${SESSIONS_PATH}/${encodeURIComponent(session.id)}`);
@@ -51,7 +58,7 @@ function sessionItem(session, reload) {
     }
   });
   end.setAttribute("aria-label", formatText(strings.signOutNamed, { time: since.textContent }));
-  return subListItem(strings.other, lines, end);
+  return subListItem(name, lines, end);
 }
 
 // ---- credentials that work without a session -----------------------------------------------

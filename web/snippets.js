@@ -1,5 +1,5 @@
 // Code snippets with the values of a client. Code is not translated, so its comments are here and not in
-// messages/en.js.
+// messages/en.json.
 
 import { codeBlock } from "./copyable.js";
 import { messages } from "./i18n.js";

@@ -3,3 +3,4 @@
 pub mod access_keys;
 pub mod handle;
 pub mod person_claims;
+pub mod suspension;

@@ -1,10 +1,13 @@
 //! `audit`: the audit trail.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 
-use super::{Error, account, open, output};
+use super::{Error, account, open, output, progress};
+use crate::audit_export::{Export, Format, people};
 use crate::clock::Timestamp;
 use crate::config::{Config, parse_duration};
 use crate::context::Context;
@@ -31,6 +34,9 @@ pub(super) struct Audit {
     /// Only events about this application, by client id.
     #[arg(long, value_name = "ID")]
     client: Option<String>,
+    /// Only events from this address, as shown in an entry.
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
     /// At this time or later: how long ago, as in 24h, or as in 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
@@ -43,6 +49,9 @@ pub(super) struct Audit {
     /// Print JSON, an object per line.
     #[arg(long)]
     json: bool,
+    /// Print every matching event, not only the newest: jsonl (an object per line) or csv.
+    #[arg(long, value_name = "FORMAT", value_parser = format, conflicts_with_all = ["json", "limit"])]
+    export: Option<Format>,
 }
 
 /// A time, absolute or relative to now.
@@ -70,6 +79,10 @@ fn moment(text: &str) -> Result<Moment, String> {
         })
 }
 
+fn format(text: &str) -> Result<Format, String> {
+    Format::from_name(text).ok_or_else(|| format!("the formats are: {}", Format::NAMES.join(", ")))
+}
+
 fn event(text: &str) -> Result<Event, String> {
     Event::from_name(text).ok_or_else(|| {
         let names: Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
@@ -89,12 +102,19 @@ impl Audit {
             client: self.client,
             since: self.since.map(|moment| moment.at(now)),
             until: self.until.map(|moment| moment.at(now)),
+            address: self.address,
         };
+        if let Some(format) = self.export {
+            export(&context, filter, format).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let page = Page {
             number: 1,
             size: self.limit.into(),
         };
-        let entries = audit_list::list(&context.db, &filter, page).await?.rows;
+        let entries = audit_list::list(&context.db, &filter, false, page)
+            .await?
+            .rows;
         if self.json {
             let lines: Result<Vec<_>, _> = entries.iter().map(serde_json::to_string).collect();
             let lines = lines.map_err(|error| {
@@ -104,14 +124,38 @@ impl Audit {
                 output::print(&lines.join("\n"))?;
             }
         } else {
-            output::print(&table(entries))?;
+            let people = people(&context.db, &entries).await?;
+            output::print(&table(entries, &people))?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn table(entries: Vec<ListedEntry>) -> String {
-    let text = |id: Option<AccountId>| id.map(|id| id.to_string()).unwrap_or_default();
+/// Prints the entries of a filter in batches, with the number of entries on a terminal.
+async fn export(context: &Context, filter: Filter, format: Format) -> Result<(), Error> {
+    let mut export = Export::new(context.db.clone(), filter, format);
+    let entries = AtomicU64::new(0);
+    let work = async {
+        while let Some(text) = export.next().await? {
+            entries.store(export.entries(), Ordering::Relaxed);
+            if !output::print_part(&text)? {
+                break; // the reader closed the pipe
+            }
+        }
+        Ok(())
+    };
+    progress::with_count(work, "audit entries", || entries.load(Ordering::Relaxed)).await
+}
+
+fn table(entries: Vec<ListedEntry>, people: &HashMap<AccountId, String>) -> String {
+    // A deleted account has no name.
+    let text = |id: Option<AccountId>| {
+        let shown = |id: AccountId| match people.get(&id) {
+            Some(name) => format!("{name} {id}"),
+            None => id.to_string(),
+        };
+        id.map(shown).unwrap_or_default()
+    };
     let rows = entries.into_iter().map(|entry| {
         [
             entry.created_at.to_rfc3339(),

@@ -26,7 +26,7 @@ pub(super) enum Grant {
     after_help = "Example: storyden-auth grant revoke --account frigg --client my-app --dry-run"
 )]
 pub(super) struct Revoke {
-    /// The handle of the account, as in frigg.
+    /// The handle or id of the account, as in frigg.
     #[arg(long, value_name = "HANDLE", required_unless_present = "client")]
     account: Option<String>,
     /// The client id of the application.

@@ -59,7 +59,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Backup(backup::Backup),
     Restore(restore::Restore),
-    /// Members' accounts: create, list, suspend, reinstate, set the password.
+    /// Members' accounts: create, list, show, suspend, reinstate, sign out, set the password.
     #[command(subcommand)]
     Account(account::Account),
     /// Roles: the permissions of members.

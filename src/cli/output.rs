@@ -30,6 +30,24 @@ pub(super) fn print_styled(text: &str) -> Result<(), Error> {
     }
 }
 
+/// Prints a part of a result on stdout, without a further end of line. Returns false if the reader closed the pipe.
+pub(super) fn print_part(text: &str) -> Result<bool, Error> {
+    let mut stdout = std::io::stdout().lock();
+    let text: &str = if stdout.is_terminal() {
+        &clean_lines(text)
+    } else {
+        text
+    };
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::Io("stdout cannot be written to".to_owned(), error)),
+        Ok(()) => Ok(true),
+    }
+}
+
 /// Prints a result as JSON on stdout.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value);

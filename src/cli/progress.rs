@@ -27,6 +27,15 @@ pub(super) async fn with_bytes<T>(
     .await
 }
 
+/// Runs a future and shows the number of done items.
+pub(super) async fn with_count<T>(
+    work: impl Future<Output = T>,
+    what: &str,
+    done: impl Fn() -> u64,
+) -> T {
+    with_progress(work, |seconds| format!("{} {what}, {seconds} s", done())).await
+}
+
 /// Runs a future and shows the elapsed time.
 pub(super) async fn with_time<T>(work: impl Future<Output = T>, what: &str) -> T {
     with_progress(work, |seconds| format!("{what}: {seconds} s")).await

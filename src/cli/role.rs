@@ -76,7 +76,7 @@ pub(super) struct Set {
 /// Give a role to an account.
 #[derive(Args, Debug)]
 pub(super) struct Assign {
-    /// The handle of the account, as in frigg.
+    /// The handle or id of the account, as in frigg.
     handle: String,
     /// The name of the role, as in Developers.
     name: String,
@@ -85,7 +85,7 @@ pub(super) struct Assign {
 /// Take a role from an account.
 #[derive(Args, Debug)]
 pub(super) struct Unassign {
-    /// The handle of the account, as in frigg.
+    /// The handle or id of the account, as in frigg.
     handle: String,
     /// The name of the role, as in Developers.
     name: String,

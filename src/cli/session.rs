@@ -25,7 +25,7 @@ pub(super) enum Session {
     'http://localhost:8000/api/oauth/device/consent?user_code=…'"
 )]
 pub(super) struct Create {
-    /// The handle of the account, as in odin.
+    /// The handle or id of the account, as in odin.
     handle: String,
     /// Print JSON.
     #[arg(long, help = "Print JSON: {\"cookie\", \"value\", \"expires_at\"}")]

@@ -1,6 +1,7 @@
 //! Client lookup and client authentication (RFC 6749 §2.3).
 
 pub mod assertion;
+pub mod blocking;
 pub mod builtin;
 pub mod documents;
 pub mod facts;

@@ -86,6 +86,7 @@ impl Config {
         }
         self.key_faults(&mut fault);
         self.request_faults(&mut fault);
+        self.webhook_faults(&mut fault);
         if self.audit_retention.is_negative() {
             fault("AUDIT_RETENTION", "must not be negative");
         }
@@ -100,6 +101,7 @@ impl Config {
                 "must be between 0s and 5m",
             );
         }
+        faults.extend(self.brand_faults());
         faults
     }
 }

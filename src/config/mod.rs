@@ -4,6 +4,7 @@
 //! works unchanged. Unknown variables are ignored.
 
 mod addresses;
+mod brand;
 mod egress_rules;
 mod environment;
 mod faults;
@@ -26,6 +27,7 @@ use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::private_use_scheme::PrivateUseSchemes;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::secret::Secret;
+pub use brand::Color;
 pub use environment::{misspelt_in, secrets_in, variable};
 use parse::Setting;
 pub use parse::{
@@ -180,6 +182,11 @@ settings! {
     dpop_nonce: bool = "OAUTH_DPOP_NONCE" or "false";
     /// Retention of the audit trail; 0 keeps entries for ever.
     audit_retention: Duration = "AUDIT_RETENTION" or "2160h";
+    /// Address that is told of reused tokens and codes, lockouts, revoked signing keys and suspended accounts, as
+    /// `https://ops.example.org/hook`. Not set: no webhook.
+    webhook_url: Option<Url> = "WEBHOOK_URL" or "";
+    /// Secret that signs the requests to `WEBHOOK_URL` (Standard Webhooks), at least 24 characters.
+    webhook_secret: Option<Secret> = "WEBHOOK_SECRET" or "";
     /// Enables the built-in client storyden-cli.
     cli_enabled: bool = "OAUTH_CLI_ENABLED" or "true";
     /// Enables sign-up without an administrator; next to a Storyden, leave sign-up to Storyden.
@@ -251,6 +258,28 @@ settings! {
     docs_url: Option<Url> = "DOCS_URL" or "";
     /// Enables the built-in pages.
     web_enabled: bool = "WEB_ENABLED" or "true";
+    /// Name of the community on the pages. Not set: the host of the page.
+    brand_name: Option<String> = "BRAND_NAME" or "";
+    /// Line of text below every page, such as the name of the operator.
+    brand_text: Option<String> = "BRAND_TEXT" or "";
+    /// Image beside the name, also the icon of the pages: an SVG, PNG or WebP file of at most 64 KiB. Not set: the
+    /// built-in image.
+    brand_mark: Option<PathBuf> = "BRAND_MARK" or "";
+    /// Colour of links and buttons on light pages, as in #1f6f54. The contrast is checked at the start (WCAG AA).
+    brand_color: Option<Color> = "BRAND_COLOR" or "";
+    /// Colour of links and buttons on dark pages, as in #74d0aa.
+    brand_color_dark: Option<Color> = "BRAND_COLOR_DARK" or "";
+    /// Colour of the background of light pages, as in #f4f3ee.
+    brand_ground: Option<Color> = "BRAND_GROUND" or "";
+    /// Colour of the background of dark pages, as in #101412.
+    brand_ground_dark: Option<Color> = "BRAND_GROUND_DARK" or "";
+    /// Folder with texts of the pages, in files like it.json: a further language, or other texts for a built-in
+    /// language (ar, de, en, es, fr, ja, pt-BR, zh-Hans). Missing texts are taken from the built-in language, or from
+    /// English. Read at the start.
+    messages_dir: Option<PathBuf> = "MESSAGES_DIR" or "";
+    /// MaxMind DB file with the countries of addresses, such as `GeoLite2-Country.mmdb`, for the list of sessions. Not
+    /// set: the list shows addresses alone. Read at the start.
+    geoip_db: Option<PathBuf> = "GEOIP_DB" or "";
 }
 
 impl Config {

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use time::Duration;
 use url::Url;
 
+use super::brand::Color;
 use crate::compat::Policies;
 use crate::database_url::DatabaseUrl;
 use crate::oauth::permission::PermissionSet;
@@ -94,6 +95,8 @@ optional!(
     Url,
     Secret,
     String,
+    PathBuf,
+    Color,
     Permissions,
     TokenStorage,
     PrivateUseSchemes,
@@ -121,6 +124,12 @@ impl Setting for String {
 impl Setting for PathBuf {
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Self::from(text))
+    }
+}
+
+impl Setting for Color {
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
     }
 }
 

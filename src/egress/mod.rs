@@ -86,6 +86,8 @@ pub enum Sent<'a> {
     Json(&'a serde_json::Value),
     /// A form, posted, with HTTP Basic credentials where there are any.
     Form(&'a [(&'a str, &'a str)], Option<(String, String)>),
+    /// A JSON text with the headers of its signature, posted.
+    Signed(String, [(&'static str, String); 3]),
 }
 
 /// An answer of any status.
@@ -290,6 +292,13 @@ impl Fetch {
             Sent::Form(form, Some((name, secret))) => {
                 client.post(url).form(form).basic_auth(name, Some(secret))
             }
+            Sent::Signed(body, headers) => {
+                let mut request = client.post(url).header(CONTENT_TYPE, "application/json");
+                for (name, value) in headers {
+                    request = request.header(name, value);
+                }
+                request.body(body)
+            }
         };
         let request = request
             .header(ACCEPT, accept)
@@ -304,7 +313,7 @@ impl Fetch {
             HeaderValue::from_static("image/png, image/jpeg, image/webp, image/gif");
         let accept = match sent {
             Sent::ForImage => IMAGES,
-            Sent::Nothing | Sent::Json(_) | Sent::Form(..) => JSON,
+            Sent::Nothing | Sent::Json(_) | Sent::Form(..) | Sent::Signed(..) => JSON,
         };
         let mut response = self.respond(question, sent, accept).await?;
         let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");

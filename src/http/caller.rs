@@ -5,6 +5,7 @@
 //! the scheme `DPoP`, with a proof of the key (RFC 9449 §7).
 
 use axum::http::HeaderMap;
+use time::Duration;
 
 use super::authorization::{
     Authorization, Credential, TokenError, accept_access_token, authorization, invalid_token,
@@ -22,6 +23,9 @@ use crate::store::access_keys::AccessKey;
 use crate::store::accounts::Account;
 use crate::store::sessions::Session;
 use crate::store::{self, sessions};
+
+/// Time between two records of the use of a session.
+const RECORD_EVERY: Duration = Duration::minutes(15);
 
 /// The authenticated caller of a request.
 #[derive(Debug)]
@@ -227,7 +231,29 @@ pub async fn session_of(
     headers: &HeaderMap,
 ) -> Result<Option<Session>, store::Error> {
     let tokens = session_cookie::tokens(&context.config, headers);
-    sessions::find(&context.db, &tokens, context.clock.now()).await
+    let now = context.clock.now();
+    let session = sessions::find(&context.db, &tokens, now).await?;
+    if let Some(session) = &session {
+        record_use(context, session, now);
+    }
+    Ok(session)
+}
+
+/// Records the use of a session, at most every [`RECORD_EVERY`]. A request does not wait for the write, and does not
+/// fail with it. A session without a recorded sign-in, such as Storyden's, has no such record.
+fn record_use(context: &Context, session: &Session, now: Timestamp) {
+    let Some(last) = session.last_used_at else {
+        return;
+    };
+    if now < last + RECORD_EVERY {
+        return;
+    }
+    let (db, id) = (context.db.clone(), session.id.clone());
+    tokio::spawn(async move {
+        if let Err(error) = sessions::record_use(&db, &id, now).await {
+            tracing::debug!(%error, "the use of a session was not recorded");
+        }
+    });
 }
 
 /// Rejects an account without `USE_OAUTH_CLIENTS` (storyden-contract.md#callers-of-each-operation).

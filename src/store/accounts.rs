@@ -267,11 +267,32 @@ pub async fn find_by_token(
     }))
 }
 
-/// True if the account exists, even if suspended.
-pub async fn exists(db: &Db, id: &AccountId) -> Result<bool> {
-    let sql = "SELECT a.id FROM accounts a WHERE a.id = $1";
-    let row: Option<AccountId> = db.fetch_optional(sql, &[id.into()]).await?;
-    Ok(row.is_some())
+/// Finds an account by id.
+pub async fn find(db: &Db, id: &AccountId) -> Result<Option<Account>> {
+    const SQL: Sql = sql!(
+        "SELECT ",
+        ACCOUNT_COLUMNS,
+        " FROM accounts a ",
+        ACCOUNT_ROLES,
+        " WHERE a.id = $1"
+    );
+    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[id.into()]).await?;
+    Ok(Account::from_rows(&rows))
+}
+
+/// Finds an account by id or handle. A handle may begin with `@`; without `@`, an id comes first, so that no
+/// handle hides an account.
+pub async fn find_named(db: &Db, text: &str) -> Result<Option<Account>> {
+    if text.contains('\0') {
+        return Ok(None); // no engine stores NUL
+    }
+    if let Some(handle) = text.strip_prefix('@') {
+        return find_by_handle(db, handle).await;
+    }
+    match find(db, &AccountId::new(text)).await? {
+        Some(account) => Ok(Some(account)),
+        None => find_by_handle(db, text).await,
+    }
 }
 
 /// Finds an account by handle; handles are case-insensitive.

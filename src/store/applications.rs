@@ -7,6 +7,7 @@ use super::clients::IS_NOT_DELETED;
 use super::db::Db;
 use super::error::Result;
 use super::open_revocations::{GRANT_ENDED, REFRESH_TOKEN_ENDED};
+use super::origins::StoredOrigin;
 use super::paging::{Page, Paged};
 use super::row::row;
 use super::sql::{Sql, sql};
@@ -30,6 +31,19 @@ pub struct Application {
     pub last_used_at: Timestamp,
     /// Union of the scopes of all live grants and of the remembered consent.
     pub scope: Scope,
+    /// The newest live grants with a known origin.
+    pub accesses: Vec<Access>,
+}
+
+/// A live grant of an application.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The browser that approved, or the device.
+    pub origin: StoredOrigin,
+    /// Time of the grant.
+    pub granted_at: Timestamp,
+    /// Time of the exchange or of the last refresh.
+    pub last_used_at: Timestamp,
 }
 
 /// The credentials that a list of applications counts.
@@ -59,7 +73,7 @@ const APPROVED_BY_LIVE_CREDENTIAL: Sql = sql!(
 /// grants made before `$3` have expired.
 const LIVE: Sql = sql!(
     "SELECT g.client_id, g.created_at AS given_at, \
-     COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope \
+     COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope, g.address, g.user_agent, g.device_name \
      FROM auth_grants g LEFT JOIN oauth_authorisation_codes k ON k.id = g.code_id \
      WHERE g.account_id = $1 AND NOT g.client_credentials AND g.revoked_at IS NULL AND NOT ",
     GRANT_ENDED,
@@ -77,8 +91,9 @@ const LIVE: Sql = sql!(
         "r.expires_at > $2"
     ),
     ")) UNION ALL \
-     SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope \
-     FROM oauth_refresh_tokens t WHERE t.account_id = $1 AND t.revoked_at IS NULL AND ",
+     SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope, ",
+    NO_ORIGIN,
+    " FROM oauth_refresh_tokens t WHERE t.account_id = $1 AND t.revoked_at IS NULL AND ",
     (
         "julianday(t.expires_at) > julianday($2)",
         "t.expires_at > $2"
@@ -89,8 +104,9 @@ const LIVE: Sql = sql!(
      ON g.id = m.grant_id WHERE m.token_id = t.id AND NOT ",
     APPROVED_BY_LIVE_CREDENTIAL,
     ") UNION ALL \
-     SELECT n.client_id, n.approved_at AS given_at, n.used_at, n.scope \
-     FROM auth_consents n WHERE $4 AND n.account_id = $1 AND ",
+     SELECT n.client_id, n.approved_at AS given_at, n.used_at, n.scope, ",
+    NO_ORIGIN,
+    " FROM auth_consents n WHERE $4 AND n.account_id = $1 AND ",
     (
         "julianday(n.expires_at) > julianday($2)",
         "n.expires_at > $2"
@@ -98,6 +114,14 @@ const LIVE: Sql = sql!(
     " AND n.client_epoch = COALESCE((SELECT y.consent_epoch FROM auth_clients y \
      WHERE y.client_id = n.client_id), 0)"
 );
+
+/// The origin of a row that is no grant.
+const NO_ORIGIN: Sql = Sql::same(
+    "CAST(NULL AS text) AS address, CAST(NULL AS text) AS user_agent, CAST(NULL AS text) AS device_name",
+);
+
+/// Maximum number of grants of an application that are listed.
+const ACCESSES_MAX: usize = 20;
 
 /// The clients with a live grant, refresh token or remembered consent that are not being deleted.
 const AUTHORIZED: Sql = sql!(
@@ -120,9 +144,26 @@ struct LiveGrantRow {
     given_at: Timestamp,
     used_at: Timestamp,
     scope: Option<String>,
+    address: Option<String>,
+    user_agent: Option<String>,
+    device_name: Option<String>,
 }
 
-row!(LiveGrantRow: client_id, given_at, used_at, scope);
+row!(LiveGrantRow: client_id, given_at, used_at, scope, address, user_agent, device_name);
+
+impl LiveGrantRow {
+    fn access(&self) -> Access {
+        Access {
+            origin: StoredOrigin {
+                address: self.address.clone(),
+                user_agent: self.user_agent.clone(),
+                device_name: self.device_name.clone(),
+            },
+            granted_at: self.given_at,
+            last_used_at: self.used_at,
+        }
+    }
+}
 
 /// Lists a page of the authorized applications, by name.
 pub async fn list(
@@ -173,12 +214,17 @@ fn combine(
 ) -> Option<Application> {
     let alive = by_client.remove(&row.id)?;
     let names = alive.iter().filter_map(|row| row.scope.as_deref());
+    let known = alive.iter().filter(|row| row.address.is_some());
+    let mut accesses: Vec<Access> = known.map(LiveGrantRow::access).collect();
+    accesses.sort_by_key(|access| std::cmp::Reverse(access.granted_at));
+    accesses.truncate(ACCESSES_MAX);
     Some(Application {
         first_granted_at: alive.iter().map(|row| row.given_at).min()?,
         last_used_at: alive.iter().map(|row| row.used_at).max()?,
         scope: names
             .flat_map(|scope| Scope::stored(scope).iter().collect::<Vec<_>>())
             .collect(),
+        accesses,
         row_id: row.id,
         client_id: row.client_id,
         name: row.name,

@@ -48,6 +48,10 @@ events! {
     AccountSuspended = "account_suspended",
     /// Suspension ended.
     AccountReinstated = "account_reinstated",
+    /// Role given to an account by an administrator.
+    RoleGiven = "role_given",
+    /// Role taken from an account by an administrator.
+    RoleTaken = "role_taken",
     /// Access key created.
     AccessKeyCreated = "access_key_created",
     /// Access key deleted.
@@ -64,6 +68,10 @@ events! {
     ClientSecretEnded = "client_secret_ended",
     /// Client deleted.
     ClientDeleted = "client_deleted",
+    /// Client known by a URL blocked.
+    ClientBlocked = "client_blocked",
+    /// Block of a client ended.
+    ClientUnblocked = "client_unblocked",
     /// Resource added by an administrator.
     ResourceCreated = "resource_created",
     /// Name, scopes or roles of a resource changed.

@@ -72,6 +72,8 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Latest time, exclusive.
     pub until: Option<Timestamp>,
+    /// Remote address, as in the entry: an address or the common network of several requests.
+    pub address: Option<String>,
 }
 
 impl Filter {
@@ -83,6 +85,7 @@ impl Filter {
             self.client.clone().into(),
             self.since.into(),
             self.until.into(),
+            self.address.clone().into(),
         ]
     }
 }
@@ -94,75 +97,81 @@ const SELECT: Sql = Sql::same(
      e.subject_id, e.address, e.trace_id, e.occurrences FROM auth_audit e WHERE ",
 );
 
-/// Condition on the times. Only this server writes the table, always in UTC, so on SQLite too the text
-/// order is the time order.
-const IN_TIME: Sql =
-    Sql::same(" AND ($5 IS NULL OR e.created_at >= $5) AND ($6 IS NULL OR e.created_at < $6)");
-
-const COUNTED: Sql = sql!(IN_TIME, " LIMIT $7) x");
-
-const PAGE: Sql = sql!(
-    IN_TIME,
-    " ORDER BY e.created_at DESC, e.id DESC LIMIT $7 OFFSET $8"
+/// Condition on the times and the address. Only this server writes the table, always in UTC, so on SQLite too the
+/// text order is the time order.
+const IN_TIME: Sql = Sql::same(
+    " AND ($5 IS NULL OR e.created_at >= $5) AND ($6 IS NULL OR e.created_at < $6) \
+     AND ($7 IS NULL OR e.address = $7)",
 );
 
+const COUNTED: Sql = sql!(IN_TIME, " LIMIT $8) x");
+
+const NEWEST: Sql = sql!(
+    IN_TIME,
+    " ORDER BY e.created_at DESC, e.id DESC LIMIT $8 OFFSET $9"
+);
+
+const OLDEST: Sql = sql!(IN_TIME, " ORDER BY e.created_at, e.id LIMIT $8 OFFSET $9");
+
+/// The entries before a position, newest first: `$9` is its time, `$10` its id.
+const BEFORE: Sql = sql!(
+    IN_TIME,
+    " AND e.created_at <= $9 AND (e.created_at < $9 OR e.id < $10) \
+     ORDER BY e.created_at DESC, e.id DESC LIMIT $8"
+);
+
+/// The statements of a filter.
+struct Statements {
+    newest: ListSql,
+    oldest: ListSql,
+    before: Sql,
+}
+
+macro_rules! statements {
+    ($filter:literal) => {{
+        const FILTER: Sql = Sql::same($filter);
+        Statements {
+            newest: ListSql {
+                count: sql!(COUNT, FILTER, COUNTED),
+                page: sql!(SELECT, FILTER, NEWEST),
+                whole: None,
+            },
+            oldest: ListSql {
+                count: sql!(COUNT, FILTER, COUNTED),
+                page: sql!(SELECT, FILTER, OLDEST),
+                whole: None,
+            },
+            before: sql!(SELECT, FILTER, BEFORE),
+        }
+    }};
+}
+
 /// The entries by client, the most selective filter. `$1` is the event, `$2` the actor, `$3` the account,
-/// `$4` the client, `$5` and `$6` are the times.
-const BY_CLIENT: ListSql = {
-    const FILTER: Sql = Sql::same(
-        "e.client_id = $4 AND ($1 IS NULL OR e.event = $1) AND ($2 IS NULL OR e.actor_id = $2) \
-         AND ($3 IS NULL OR e.account_id = $3)",
-    );
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: None,
-    }
-};
+/// `$4` the client, `$5` and `$6` are the times, `$7` is the address.
+const BY_CLIENT: Statements = statements!(
+    "e.client_id = $4 AND ($1 IS NULL OR e.event = $1) AND ($2 IS NULL OR e.actor_id = $2) \
+     AND ($3 IS NULL OR e.account_id = $3)"
+);
 
-const BY_ACCOUNT: ListSql = {
-    const FILTER: Sql = Sql::same(
-        "e.account_id = $3 AND ($1 IS NULL OR e.event = $1) AND ($2 IS NULL OR e.actor_id = $2) \
-         AND $4 IS NULL",
-    );
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: None,
-    }
-};
+const BY_ACCOUNT: Statements = statements!(
+    "e.account_id = $3 AND ($1 IS NULL OR e.event = $1) AND ($2 IS NULL OR e.actor_id = $2) \
+     AND $4 IS NULL"
+);
 
-const BY_ACTOR: ListSql = {
-    const FILTER: Sql =
-        Sql::same("e.actor_id = $2 AND ($1 IS NULL OR e.event = $1) AND $3 IS NULL AND $4 IS NULL");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: None,
-    }
-};
+const BY_ACTOR: Statements =
+    statements!("e.actor_id = $2 AND ($1 IS NULL OR e.event = $1) AND $3 IS NULL AND $4 IS NULL");
 
-const BY_EVENT: ListSql = {
-    const FILTER: Sql = Sql::same("e.event = $1 AND $2 IS NULL AND $3 IS NULL AND $4 IS NULL");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: None,
-    }
-};
+const BY_ADDRESS: Statements = statements!(
+    "e.address = $7 AND ($1 IS NULL OR e.event = $1) AND $2 IS NULL AND $3 IS NULL AND $4 IS NULL"
+);
 
-const ALL: ListSql = {
-    const FILTER: Sql = Sql::same("$1 IS NULL AND $2 IS NULL AND $3 IS NULL AND $4 IS NULL");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: None,
-    }
-};
+const BY_EVENT: Statements =
+    statements!("e.event = $1 AND $2 IS NULL AND $3 IS NULL AND $4 IS NULL");
 
-/// Lists a page of entries, newest first.
-pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<Paged<ListedEntry>> {
-    let list = match filter {
+const ALL: Statements = statements!("$1 IS NULL AND $2 IS NULL AND $3 IS NULL AND $4 IS NULL");
+
+fn statements(filter: &Filter) -> Statements {
+    match filter {
         Filter {
             client: Some(_), ..
         } => BY_CLIENT,
@@ -170,8 +179,61 @@ pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<Paged<ListedEn
             account: Some(_), ..
         } => BY_ACCOUNT,
         Filter { actor: Some(_), .. } => BY_ACTOR,
+        Filter {
+            address: Some(_), ..
+        } => BY_ADDRESS,
         Filter { event: Some(_), .. } => BY_EVENT,
         _ => ALL,
-    };
+    }
+}
+
+/// Lists a page of entries, newest first unless `oldest_first`.
+pub async fn list(
+    db: &Db,
+    filter: &Filter,
+    oldest_first: bool,
+    page: Page,
+) -> Result<Paged<ListedEntry>> {
+    let Statements { newest, oldest, .. } = statements(filter);
+    let list = if oldest_first { oldest } else { newest };
     list.fetch(db, filter.parameters(), page).await
+}
+
+/// The position of an entry in the trail.
+#[derive(Clone, Debug)]
+pub struct Position {
+    at: Timestamp,
+    id: AuditId,
+}
+
+impl Position {
+    /// The position of an entry.
+    #[must_use]
+    pub fn of(entry: &ListedEntry) -> Self {
+        Self {
+            at: entry.created_at,
+            id: entry.id.clone(),
+        }
+    }
+}
+
+/// Reads at most `most` entries after a position, newest first: every batch reads a range of the index, however far
+/// the position is.
+pub async fn batch(
+    db: &Db,
+    filter: &Filter,
+    after: Option<&Position>,
+    most: i64,
+) -> Result<Vec<ListedEntry>> {
+    let Statements { newest, before, .. } = statements(filter);
+    let mut parameters = filter.parameters();
+    parameters.push(most.into());
+    let sql = if let Some(Position { at, id }) = after {
+        parameters.extend([Value::from(*at), id.into()]);
+        before
+    } else {
+        parameters.push(0_i64.into()); // OFFSET
+        newest.page
+    };
+    db.fetch_all(sql, &parameters).await
 }

@@ -5,6 +5,7 @@ use super::clients::{CLIENT_COLUMNS, Client, ClientColumns, IS_NOT_DELETED};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{NEWEST_REVOCATION, REQUEST_ENDED};
+use super::origins::Origin;
 use super::row::row;
 use super::shown_consents::{self, SHOWN_COLUMNS, ShownColumns, ShownConsent};
 use super::sql::{Sql, sql};
@@ -240,6 +241,8 @@ pub struct ApprovedRequest<'a> {
     pub access_key: Option<&'a AccessKeyId>,
     /// The granted claims.
     pub claims: &'a GrantedClaims,
+    /// The browser or program that approved.
+    pub origin: &'a Origin,
     /// Time of the approval.
     pub at: Timestamp,
 }
@@ -251,12 +254,12 @@ pub async fn link_code(tx: &mut Tx, approved: ApprovedRequest<'_>) -> Result<()>
     tx.execute(
         sql!(
             "INSERT INTO auth_request_details (request_id, auth_time, auth_time_unknown, \
-             redirect_uri_given, code_id, access_key_id, granted_claims, revocation_id) \
-             VALUES ($1, $2, $3, $3, $4, $5, $6, ",
+             redirect_uri_given, code_id, access_key_id, granted_claims, address, user_agent, \
+             revocation_id) VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, ",
             NEWEST_REVOCATION,
             ") ON CONFLICT (request_id) DO UPDATE SET code_id = excluded.code_id, \
              access_key_id = excluded.access_key_id, granted_claims = excluded.granted_claims, \
-             revocation_id = excluded.revocation_id"
+             address = excluded.address, user_agent = excluded.user_agent, revocation_id = excluded.revocation_id"
         ),
         &[
             approved.id.into(),
@@ -265,6 +268,8 @@ pub async fn link_code(tx: &mut Tx, approved: ApprovedRequest<'_>) -> Result<()>
             approved.code.into(),
             approved.access_key.into(),
             Value::json_unless(approved.claims.is_empty(), approved.claims)?,
+            approved.origin.address.to_string().as_str().into(),
+            approved.origin.user_agent.clone().into(),
         ],
     )
     .await?;

@@ -17,6 +17,8 @@ pub struct Filter {
     pub client_id: Option<String>,
     /// Text in the name or the client id, case-insensitive.
     pub text: Option<String>,
+    /// True for the newest first.
+    pub newest_first: bool,
 }
 
 impl Filter {
@@ -68,41 +70,48 @@ const PAGE: Sql = sql!(
     " LIMIT $4 OFFSET $5"
 );
 
+const PAGE_NEWEST: Sql = sql!(
+    MATCHES,
+    (
+        " ORDER BY julianday(c.created_at) DESC, c.id DESC",
+        " ORDER BY c.created_at DESC, c.id DESC"
+    ),
+    " LIMIT $4 OFFSET $5"
+);
+
+/// Builds the statements of a filter: oldest first, and newest first.
+macro_rules! statements {
+    ($filter:literal) => {{
+        const FILTER: Sql = Sql::same($filter);
+        const OLDEST: ListSql = ListSql {
+            count: sql!(COUNT, FILTER, COUNTED),
+            page: sql!(SELECT, FILTER, PAGE),
+            whole: Some(sql!(SELECT, FILTER, WHOLE)),
+        };
+        const NEWEST: ListSql = ListSql {
+            page: sql!(SELECT, FILTER, PAGE_NEWEST),
+            ..OLDEST
+        };
+        [OLDEST, NEWEST]
+    }};
+}
+
 /// The clients with a client id. `$1` is the owner, `$2` the client id.
-const BY_CLIENT_ID: ListSql = {
-    const FILTER: Sql = Sql::same("c.client_id = $2 AND ($1 IS NULL OR c.account_id = $1)");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: Some(sql!(SELECT, FILTER, WHOLE)),
-    }
-};
+const BY_CLIENT_ID: [ListSql; 2] =
+    statements!("c.client_id = $2 AND ($1 IS NULL OR c.account_id = $1)");
 
-const BY_OWNER: ListSql = {
-    const FILTER: Sql = Sql::same("c.account_id = $1 AND $2 IS NULL");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: Some(sql!(SELECT, FILTER, WHOLE)),
-    }
-};
+const BY_OWNER: [ListSql; 2] = statements!("c.account_id = $1 AND $2 IS NULL");
 
-const ALL: ListSql = {
-    const FILTER: Sql = Sql::same("$1 IS NULL AND $2 IS NULL");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: Some(sql!(SELECT, FILTER, WHOLE)),
-    }
-};
+const ALL: [ListSql; 2] = statements!("$1 IS NULL AND $2 IS NULL");
 
-/// Lists a page of clients, oldest first. The unpaged list has the order of the table, as in Storyden.
+/// Lists a page of clients, oldest first unless the filter says newest. The unpaged list has the order of the table, as in Storyden.
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<Paged<Client>> {
-    let list = match (filter.client_id.is_some(), filter.owner.is_some()) {
+    let [oldest, newest] = match (filter.client_id.is_some(), filter.owner.is_some()) {
         (true, _) => BY_CLIENT_ID,
         (false, true) => BY_OWNER,
         (false, false) => ALL,
     };
+    let list = if filter.newest_first { newest } else { oldest };
     let Paged { rows, pages } = list
         .fetch::<ClientColumns>(db, filter.parameters(), page)
         .await?;

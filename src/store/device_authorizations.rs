@@ -268,6 +268,16 @@ pub async fn claim(db: &Db, id: &DeviceAuthorizationId, account: &AccountId) -> 
     Ok(changed > 0)
 }
 
+/// Stores the name that the member gave the device.
+pub async fn set_name(tx: &mut Tx, id: &DeviceAuthorizationId, name: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE auth_device_origins SET name = $2 WHERE device_id = $1",
+        &[id.into(), name.into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Marks a device authorization approved by the account with the claim, by compare and set. False if
 /// already decided.
 pub async fn approve(

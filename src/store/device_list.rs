@@ -118,6 +118,8 @@ pub struct Filter {
     pub client: Option<ClientRowId>,
     /// State.
     pub stage: Option<Stage>,
+    /// True for the newest first.
+    pub newest_first: bool,
 }
 
 const COUNT: Sql =
@@ -164,38 +166,43 @@ const PAGE: Sql = sql!(
     " LIMIT $5 OFFSET $6"
 );
 
+const PAGE_NEWEST: Sql = sql!(
+    IN_STAGE,
+    (
+        " ORDER BY julianday(d.created_at) DESC, d.id DESC",
+        " ORDER BY d.created_at DESC, d.id DESC"
+    ),
+    " LIMIT $5 OFFSET $6"
+);
+
+/// Builds the statements of a filter: oldest first, and newest first.
+macro_rules! statements {
+    ($filter:literal) => {{
+        const FILTER: Sql = Sql::same($filter);
+        const OLDEST: ListSql = ListSql {
+            count: sql!(COUNT, FILTER, COUNTED),
+            page: sql!(SELECT, FILTER, PAGE),
+            whole: Some(sql!(SELECT, FILTER, WHOLE)),
+        };
+        const NEWEST: ListSql = ListSql {
+            page: sql!(SELECT, FILTER, PAGE_NEWEST),
+            ..OLDEST
+        };
+        [OLDEST, NEWEST]
+    }};
+}
+
 /// The device authorizations of an account, `$1`. `$2` is the client.
-const BY_ACCOUNT: ListSql = {
-    const FILTER: Sql = Sql::same(
-        "(d.claimed_by_account_id = $1 OR d.approved_by_account_id = $1) \
-         AND ($2 IS NULL OR d.client_id = $2)",
-    );
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: Some(sql!(SELECT, FILTER, WHOLE)),
-    }
-};
+const BY_ACCOUNT: [ListSql; 2] = statements!(
+    "(d.claimed_by_account_id = $1 OR d.approved_by_account_id = $1) \
+     AND ($2 IS NULL OR d.client_id = $2)"
+);
 
-const BY_CLIENT: ListSql = {
-    const FILTER: Sql = Sql::same("$1 IS NULL AND d.client_id = $2");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: Some(sql!(SELECT, FILTER, WHOLE)),
-    }
-};
+const BY_CLIENT: [ListSql; 2] = statements!("$1 IS NULL AND d.client_id = $2");
 
-const ALL: ListSql = {
-    const FILTER: Sql = Sql::same("$1 IS NULL AND $2 IS NULL");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: Some(sql!(SELECT, FILTER, WHOLE)),
-    }
-};
+const ALL: [ListSql; 2] = statements!("$1 IS NULL AND $2 IS NULL");
 
-/// Lists a page of device authorizations, oldest first. The unpaged list has the order of the table, as
+/// Lists a page of device authorizations, oldest first unless the filter says newest. The unpaged list has the order of the table, as
 /// in Storyden.
 pub async fn list(
     db: &Db,
@@ -203,11 +210,12 @@ pub async fn list(
     page: Page,
     now: Timestamp,
 ) -> Result<Paged<ListedDevice>> {
-    let list = match (filter.account.is_some(), filter.client.is_some()) {
+    let [oldest, newest] = match (filter.account.is_some(), filter.client.is_some()) {
         (true, _) => BY_ACCOUNT,
         (false, true) => BY_CLIENT,
         (false, false) => ALL,
     };
+    let list = if filter.newest_first { newest } else { oldest };
     let parameters: Vec<Value> = vec![
         filter.account.as_ref().into(),
         filter.client.as_ref().into(),

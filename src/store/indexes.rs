@@ -210,6 +210,54 @@ pub const INDEXES: &[Index] = &[
         table: "emails",
         columns: Sql::same("(lower(email_address))"),
     },
+    // For the administrators' list of members: the order of each column, and the search by the beginning of
+    // a text, which needs the order of bytes.
+    Index {
+        name: "auth_emails_search",
+        table: "emails",
+        columns: Sql::new(
+            "(lower(email_address), account_id)",
+            "(lower(email_address) COLLATE \"C\", account_id)",
+        ),
+    },
+    Index {
+        name: "auth_accounts_handle",
+        table: "accounts",
+        columns: Sql::new("(handle)", "(handle COLLATE \"C\")"),
+    },
+    Index {
+        name: "auth_accounts_name",
+        table: "accounts",
+        columns: Sql::new("(lower(name))", "(lower(name) COLLATE \"C\")"),
+    },
+    Index {
+        name: "auth_accounts_last_name",
+        table: "accounts",
+        columns: Sql::new(
+            "(lower(substr(name, instr(name, ' ') + 1)))",
+            "(lower(substr(name, strpos(name, ' ') + 1)) COLLATE \"C\")",
+        ),
+    },
+    Index {
+        name: "auth_accounts_created_at",
+        table: "accounts",
+        columns: CREATION,
+    },
+    Index {
+        name: "auth_accounts_admin",
+        table: "accounts",
+        columns: Sql::same("(handle) WHERE admin"),
+    },
+    Index {
+        name: "auth_accounts_suspended",
+        table: "accounts",
+        columns: Sql::same("(handle) WHERE deleted_at IS NOT NULL"),
+    },
+    Index {
+        name: "auth_account_roles_role_id",
+        table: "account_roles",
+        columns: Sql::same("(role_id)"),
+    },
 ];
 
 struct ExistingRow {

@@ -139,6 +139,18 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/postgres/0018_agents.sql"),
     ),
     Migration::new(
+        20,
+        "blocked_clients",
+        include_str!("../../migrations/sqlite/0020_blocked_clients.sql"),
+        include_str!("../../migrations/postgres/0020_blocked_clients.sql"),
+    ),
+    Migration::new(
+        22,
+        "origins",
+        include_str!("../../migrations/sqlite/0022_origins.sql"),
+        include_str!("../../migrations/postgres/0022_origins.sql"),
+    ),
+    Migration::new(
         26,
         "consent_resources",
         include_str!("../../migrations/sqlite/0026_consent_resources.sql"),

@@ -20,6 +20,16 @@ pub struct Profile {
 
 row!(Profile: updated_at, has_pages);
 
+/// True if the database is shared with a Storyden: it has a table that only Storyden creates.
+pub async fn is_beside_storyden(db: &Db) -> Result<bool> {
+    const SQL: Sql = Sql::new(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'posts') AS found",
+        "SELECT to_regclass('posts') IS NOT NULL AS found",
+    );
+    let found: Flag = db.fetch_one(SQL, &[]).await?;
+    Ok(found.0)
+}
+
 /// Finds the profile of an account.
 pub async fn find(db: &Db, id: &AccountId) -> Result<Option<Profile>> {
     const SQL: Sql = Sql::new(

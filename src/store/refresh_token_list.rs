@@ -92,44 +92,67 @@ const PAGE: Sql = sql!(
     " LIMIT $3 OFFSET $4"
 );
 
+const PAGE_OLDEST: Sql = sql!(
+    " AND ",
+    IS_NOT_DELETED,
+    (
+        " ORDER BY julianday(t.created_at), t.id",
+        " ORDER BY t.created_at, t.id"
+    ),
+    " LIMIT $3 OFFSET $4"
+);
+
+/// Builds the statements of a filter: newest first, and oldest first.
+macro_rules! statements {
+    ($filter:literal) => {{
+        const FILTER: Sql = Sql::same($filter);
+        const NEWEST: ListSql = ListSql {
+            count: sql!(COUNT, FILTER, COUNTED),
+            page: sql!(SELECT, FILTER, PAGE),
+            whole: None,
+        };
+        const OLDEST: ListSql = ListSql {
+            page: sql!(SELECT, FILTER, PAGE_OLDEST),
+            ..NEWEST
+        };
+        [NEWEST, OLDEST]
+    }};
+}
+
 /// The tokens of an account, `$1`. `$2` is the client.
-const BY_ACCOUNT: ListSql = {
-    const FILTER: Sql = Sql::same("t.account_id = $1 AND ($2 IS NULL OR t.client_id = $2)");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: None,
-    }
-};
+const BY_ACCOUNT: [ListSql; 2] =
+    statements!("t.account_id = $1 AND ($2 IS NULL OR t.client_id = $2)");
 
-const BY_CLIENT: ListSql = {
-    const FILTER: Sql = Sql::same("$1 IS NULL AND t.client_id = $2");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: None,
-    }
-};
+const BY_CLIENT: [ListSql; 2] = statements!("$1 IS NULL AND t.client_id = $2");
 
-const ALL: ListSql = {
-    const FILTER: Sql = Sql::same("$1 IS NULL AND $2 IS NULL");
-    ListSql {
-        count: sql!(COUNT, FILTER, COUNTED),
-        page: sql!(SELECT, FILTER, PAGE),
-        whole: None,
-    }
-};
+const ALL: [ListSql; 2] = statements!("$1 IS NULL AND $2 IS NULL");
 
 /// Lists a page of refresh tokens, newest first, used and revoked tokens included.
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<Paged<ListedToken>> {
-    let (account, client) = (filter.account.as_ref(), filter.client.as_ref());
-    let list = match (account, client) {
+    let [newest, _] = statements_of(filter);
+    fetch(db, newest, filter, page).await
+}
+
+/// Lists a page of refresh tokens, oldest first, used and revoked tokens included.
+pub async fn list_oldest(db: &Db, filter: &Filter, page: Page) -> Result<Paged<ListedToken>> {
+    let [_, oldest] = statements_of(filter);
+    fetch(db, oldest, filter, page).await
+}
+
+fn statements_of(filter: &Filter) -> [ListSql; 2] {
+    match (&filter.account, &filter.client) {
         (Some(_), _) => BY_ACCOUNT,
         (None, Some(_)) => BY_CLIENT,
         (None, None) => ALL,
-    };
-    list.fetch(db, vec![account.into(), client.into()], page)
-        .await
+    }
+}
+
+async fn fetch(db: &Db, list: ListSql, filter: &Filter, page: Page) -> Result<Paged<ListedToken>> {
+    let parameters = vec![
+        filter.account.as_ref().into(),
+        filter.client.as_ref().into(),
+    ];
+    list.fetch(db, parameters, page).await
 }
 
 /// Revokes a single refresh token (storyden-contract.md#refresh-token-lists): the rest of the chain and

@@ -13,7 +13,8 @@ use super::sql::{Sql, sql};
 use super::value::{Flag, JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{
-    AccessKeyId, AccountId, AuthorizationCodeId, ClientRowId, GrantId, RefreshTokenId,
+    AccessKeyId, AccountId, AuthorizationCodeId, ClientRowId, DeviceAuthorizationId, GrantId,
+    RefreshTokenId,
 };
 use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::dpop::Thumbprint;
@@ -217,17 +218,24 @@ pub struct NewGrant {
     pub resources: Option<Vec<String>>,
     /// The key that the refresh token is bound to (RFC 9449 §5).
     pub dpop_jkt: Option<Thumbprint>,
+    /// The device authorization of the device code grant, with the origin of the grant.
+    pub device: Option<DeviceAuthorizationId>,
     /// Creation time.
     pub created_at: Timestamp,
 }
 
-/// Inserts a grant.
+/// Inserts a grant. The origin is copied from the device authorization, or from the approval of the code.
 pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
         sql!(
             "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at, \
-             resources, access_key_id, sign_in_method, claims, dpop_jkt, revocation_id) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ",
+             resources, access_key_id, sign_in_method, claims, dpop_jkt, address, user_agent, \
+             device_name, revocation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+             COALESCE((SELECT e.address FROM auth_request_details e WHERE e.code_id = $4), \
+             (SELECT o.address FROM auth_device_origins o WHERE o.device_id = $12)), \
+             COALESCE((SELECT e.user_agent FROM auth_request_details e WHERE e.code_id = $4), \
+             (SELECT o.user_agent FROM auth_device_origins o WHERE o.device_id = $12)), \
+             (SELECT o.name FROM auth_device_origins o WHERE o.device_id = $12), ",
             NEWEST_REVOCATION,
             ")"
         ),
@@ -243,6 +251,7 @@ pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
             new.sign_in_method.into(),
             Value::json_unless(new.claims.is_empty(), &new.claims)?,
             new.dpop_jkt.as_ref().into(),
+            new.device.as_ref().into(),
         ],
     )
     .await?;

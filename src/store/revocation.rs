@@ -158,6 +158,37 @@ pub async fn close_account(
     })
 }
 
+/// Revokes everything that an account granted to applications, in a separate transaction, with an audit entry, and
+/// counts the rows. Sessions and the client credentials grants of the account's own applications stay.
+pub async fn revoke_applications(
+    db: &Db,
+    account: AccountId,
+    because: &'static str,
+    entry: Entry,
+) -> Result<RevokedCounts> {
+    let target = Target::of_account(&account);
+    let counted = count_approved(db, &target, entry.at).await?;
+    let input = (target, because, entry);
+    let ended = db.write(input, |tx, (target, because, entry)| {
+        Box::pin(async move {
+            lock(tx, target).await?;
+            let ended = end(tx, target, because, entry.at, &[&REQUEST]).await?;
+            audit::insert(tx, entry).await?;
+            Ok(ended)
+        })
+    });
+    Ok(ended.await?.or_counted(counted))
+}
+
+/// Ends all sessions of an account and its undecided authorization requests; grants stay. Returns the number of
+/// updated sessions: if 200, older sessions may have ended too.
+pub async fn end_sessions(tx: &mut Tx, account: &AccountId, now: Timestamp) -> Result<u64> {
+    let target = Target::of_account(account);
+    lock(tx, &target).await?;
+    REQUEST.end(tx, &target, "signed_out", now).await?;
+    sessions::revoke_all(tx, account, None, now).await
+}
+
 /// Revokes everything that an account granted to a client, pending authorization requests included.
 pub async fn revoke_application(
     tx: &mut Tx,

@@ -4,9 +4,10 @@ use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, AccountColumns};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{self, BATCH, COUNTED, SESSION_ENDED};
+use super::origins::{Origin, StoredOrigin};
 use super::row::row;
 use super::sql::{IDS, Sql, sql};
-use super::value::Value;
+use super::value::{Flag, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
 use crate::oauth::sign_in_method::SignInMethod;
@@ -24,6 +25,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// The way of the sign-in; `None` for a session from Storyden or from a command.
     pub method: Option<SignInMethod>,
+    /// The last recorded use; `None` without a record.
+    pub last_used_at: Option<Timestamp>,
     /// Expiry.
     pub expires_at: Timestamp,
     /// The account, with current permissions.
@@ -36,11 +39,13 @@ struct SessionRow {
     session_created_at: Timestamp,
     session_expires_at: Timestamp,
     session_method: Option<String>,
+    session_last_used_at: Option<Timestamp>,
     account: AccountColumns,
 }
 
 row!(SessionRow:
-    session_id, session_token_hash, session_created_at, session_expires_at, session_method; account
+    session_id, session_token_hash, session_created_at, session_expires_at, session_method,
+    session_last_used_at; account
 );
 
 /// Finds the session of the first token with a session that is neither expired nor revoked. Tokens
@@ -65,7 +70,7 @@ async fn rows_of(db: &Db, tokens: &[SecretHash]) -> Result<Vec<SessionRow>> {
     const SQL: Sql = sql!(
         "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
          x.created_at AS session_created_at, x.expires_at AS session_expires_at, \
-         n.method AS session_method, ",
+         n.method AS session_method, n.last_used_at AS session_last_used_at, ",
         ACCOUNT_COLUMNS,
         " FROM sessions x JOIN accounts a ON a.id = x.account_id \
          LEFT JOIN auth_sessions n ON n.session_id = x.id ",
@@ -97,6 +102,7 @@ fn live(rows: &[SessionRow], token: &SecretHash, now: Timestamp) -> Option<Sessi
             .session_method
             .as_deref()
             .and_then(SignInMethod::from_name),
+        last_used_at: row.session_last_used_at,
         expires_at: row.session_expires_at,
         account,
     })
@@ -114,8 +120,18 @@ pub struct NewSession {
     pub created_at: Timestamp,
     /// Expiry.
     pub expires_at: Timestamp,
-    /// The way of the sign-in; `None` for a command.
-    pub method: Option<SignInMethod>,
+    /// The sign-in; `None` for a command.
+    pub sign_in: Option<NewSignIn>,
+}
+
+/// The sign-in of a new session.
+pub struct NewSignIn {
+    /// The way of the sign-in.
+    pub method: SignInMethod,
+    /// The browser.
+    pub origin: Origin,
+    /// True if the browser had not signed in to the account before.
+    pub is_unknown_browser: bool,
 }
 
 /// Inserts a session.
@@ -132,13 +148,31 @@ pub async fn insert(tx: &mut Tx, new: &NewSession) -> Result<()> {
         ],
     )
     .await?;
-    if new.method.is_some() {
+    if let Some(sign_in) = &new.sign_in {
         tx.execute(
-            "INSERT INTO auth_sessions (session_id, method) VALUES ($1, $2)",
-            &[(&new.id).into(), new.method.into()],
+            "INSERT INTO auth_sessions (session_id, method, address, user_agent, last_used_at, \
+             unknown_browser) VALUES ($1, $2, $3, $4, $5, $6)",
+            &[
+                (&new.id).into(),
+                Some(sign_in.method).into(),
+                sign_in.origin.address.to_string().as_str().into(),
+                sign_in.origin.user_agent.clone().into(),
+                new.created_at.into(),
+                sign_in.is_unknown_browser.into(),
+            ],
         )
         .await?;
     }
+    Ok(())
+}
+
+/// Records the last use of a session.
+pub async fn record_use(db: &Db, id: &SessionId, now: Timestamp) -> Result<()> {
+    db.execute(
+        "UPDATE auth_sessions SET last_used_at = $2 WHERE session_id = $1",
+        vec![id.into(), now.into()],
+    )
+    .await?;
     Ok(())
 }
 
@@ -176,14 +210,32 @@ pub struct ListedSession {
     pub created_at: Timestamp,
     /// Expiry.
     pub expires_at: Timestamp,
+    /// The last recorded use.
+    pub last_used_at: Option<Timestamp>,
+    /// The browser.
+    pub origin: StoredOrigin,
+    /// True if the browser had not signed in to the account before.
+    pub is_unknown_browser: bool,
 }
 
-row!(ListedSession: id, created_at, expires_at);
+struct ListedRow {
+    id: SessionId,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    last_used_at: Option<Timestamp>,
+    address: Option<String>,
+    user_agent: Option<String>,
+    unknown_browser: Flag,
+}
+
+row!(ListedRow: id, created_at, expires_at, last_used_at, address, user_agent, unknown_browser);
 
 /// Lists the live sessions of an account, newest first.
 pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<ListedSession>> {
     const SQL: Sql = sql!(
-        "SELECT x.id, x.created_at, x.expires_at FROM sessions x WHERE x.account_id = $1 \
+        "SELECT x.id, x.created_at, x.expires_at, n.last_used_at, n.address, n.user_agent, \
+         COALESCE(n.unknown_browser, false) AS unknown_browser FROM sessions x \
+         LEFT JOIN auth_sessions n ON n.session_id = x.id WHERE x.account_id = $1 \
          AND x.revoked_at IS NULL AND ",
         (
             "julianday(x.expires_at) > julianday($2)",
@@ -195,7 +247,20 @@ pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<Li
         ("julianday(x.created_at)", "x.created_at"),
         " DESC, x.id DESC LIMIT 1000"
     );
-    db.fetch_all(SQL, &[account.into(), now.into()]).await
+    let rows: Vec<ListedRow> = db.fetch_all(SQL, &[account.into(), now.into()]).await?;
+    let listed = |row: ListedRow| ListedSession {
+        id: row.id,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        last_used_at: row.last_used_at,
+        origin: StoredOrigin {
+            address: row.address,
+            user_agent: row.user_agent,
+            device_name: None,
+        },
+        is_unknown_browser: row.unknown_browser.0,
+    };
+    Ok(rows.into_iter().map(listed).collect())
 }
 
 /// Ends a session of an account; returns false if the session was not live.
@@ -217,11 +282,7 @@ pub async fn revoke_one(
 }
 
 /// Counts the sessions that [`revoke_all`] would revoke, up to [`COUNTED`].
-pub(super) async fn count_open(
-    db: &Db,
-    account: &AccountId,
-    keep: Option<&SessionId>,
-) -> Result<u64> {
+pub async fn count_open(db: &Db, account: &AccountId, keep: Option<&SessionId>) -> Result<u64> {
     const SQL: Sql = sql!(
         "SELECT COUNT(*) AS n FROM (SELECT 1 FROM sessions x WHERE x.account_id = $1 \
          AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL AND NOT ",

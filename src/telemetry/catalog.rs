@@ -77,6 +77,8 @@ catalog! {
         "Time until the next generated key signs, by algorithm; negative if the rotation is late.";
     REFUSALS: Counter "refusals_total" ["event"]
         "Rejected attempts by audit event: wrong credentials (*_failed), rate limits (*_limited), rejected registrations, sign-ups and device starts (*_refused).";
+    WEBHOOKS: Counter "webhooks_total" ["outcome"]
+        "Requests to WEBHOOK_URL by outcome: delivered, or failed. A failed report is tried again for a day.";
     LIMITED: Counter "limited_total" ["limit"]
         "Attempts rejected by a rate limit, by name of the limit.";
     CLEANUP_BACKLOG_ROWS: Gauge "cleanup_backlog_rows" ["step"]

@@ -130,6 +130,14 @@ pub fn describe() {
     for reason in ["full", "deadline"] {
         counter!(catalog::SIGNING_REFUSED.name, "reason" => reason).increment(0);
     }
+    for outcome in ["delivered", "failed"] {
+        counter!(catalog::WEBHOOKS.name, "outcome" => outcome).increment(0);
+    }
+}
+
+/// Counts a request to the webhook: `delivered`, or `failed`.
+pub fn webhook(outcome: &'static str) {
+    counter!(catalog::WEBHOOKS.name, "outcome" => outcome).increment(1);
 }
 
 /// Counts a rejected attempt by audit event.

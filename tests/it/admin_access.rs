@@ -19,6 +19,20 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("DELETE", "/api/admin/oauth/refresh-tokens/none"),
     ("POST", "/api/admin/oauth/revoke"),
     ("GET", "/api/admin/audit?since=never"),
+    ("GET", "/api/admin/audit/export?format=xml"),
+    ("GET", "/api/admin/oauth/members?sort=none"),
+    ("GET", "/api/admin/oauth/members/none"),
+    ("POST", "/api/admin/oauth/members/none/suspend"),
+    ("POST", "/api/admin/oauth/members/none/reinstate"),
+    ("DELETE", "/api/admin/oauth/members/none/sessions"),
+    ("DELETE", "/api/admin/oauth/members/none/sessions/none"),
+    ("GET", "/api/admin/oauth/roles"),
+    ("POST", "/api/admin/oauth/refresh-tokens/revoke"),
+    ("GET", "/api/admin/oauth/blocked-clients"),
+    ("POST", "/api/admin/oauth/blocked-clients"),
+    ("DELETE", "/api/admin/oauth/blocked-clients/none"),
+    ("PUT", "/api/admin/oauth/members/none/roles/none"),
+    ("DELETE", "/api/admin/oauth/members/none/roles/none"),
 ];
 
 /// Asserts the status of a rejection, and the challenge in the profile `standards`.

@@ -27,6 +27,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/access-keys.js", "text/javascript; charset=utf-8"),
     ("/web/account.js", "text/javascript; charset=utf-8"),
     ("/web/admin-audit.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-blocked.js", "text/javascript; charset=utf-8"),
     ("/web/admin-clients.js", "text/javascript; charset=utf-8"),
     (
         "/web/admin-connections.js",
@@ -36,7 +37,10 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/admin-issuers.js", "text/javascript; charset=utf-8"),
     ("/web/admin-keys.js", "text/javascript; charset=utf-8"),
     ("/web/admin-list.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-member.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-members.js", "text/javascript; charset=utf-8"),
     ("/web/admin-resources.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-table.js", "text/javascript; charset=utf-8"),
     ("/web/admin-tokens.js", "text/javascript; charset=utf-8"),
     ("/web/admin.js", "text/javascript; charset=utf-8"),
     ("/web/api.js", "text/javascript; charset=utf-8"),
@@ -54,6 +58,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/copyable.js", "text/javascript; charset=utf-8"),
     ("/web/device.js", "text/javascript; charset=utf-8"),
     ("/web/docs.js", "text/javascript; charset=utf-8"),
+    ("/web/drafts.js", "text/javascript; charset=utf-8"),
     ("/web/dialog.js", "text/javascript; charset=utf-8"),
     ("/web/guard.js", "text/javascript; charset=utf-8"),
     ("/web/i18n.js", "text/javascript; charset=utf-8"),
@@ -61,9 +66,18 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/layout.js", "text/javascript; charset=utf-8"),
     ("/web/login.js", "text/javascript; charset=utf-8"),
     ("/web/logout.js", "text/javascript; charset=utf-8"),
-    ("/web/messages/en.js", "text/javascript; charset=utf-8"),
+    ("/web/messages/ar.json", "application/json"),
+    ("/web/messages/de.json", "application/json"),
+    ("/web/messages/en.json", "application/json"),
+    ("/web/messages/es.json", "application/json"),
+    ("/web/messages/fr.json", "application/json"),
+    ("/web/messages/ja.json", "application/json"),
+    ("/web/messages/pt-BR.json", "application/json"),
+    ("/web/messages/zh-Hans.json", "application/json"),
     ("/web/navigation.js", "text/javascript; charset=utf-8"),
+    ("/web/origins.js", "text/javascript; charset=utf-8"),
     ("/web/page.js", "text/javascript; charset=utf-8"),
+    ("/web/people.js", "text/javascript; charset=utf-8"),
     ("/web/remote-callback.js", "text/javascript; charset=utf-8"),
     ("/web/scopes.js", "text/javascript; charset=utf-8"),
     ("/web/security.js", "text/javascript; charset=utf-8"),
@@ -142,12 +156,12 @@ both! {
     /// A-37: each permission has a description, and privileged permissions are marked.
     async fn privileged_permissions_are_marked(setup: Setup) {
         let server = setup.start().await;
-        let messages = server.get("/web/messages/en.js").await.expect(200).body;
+        let messages = server.get("/web/messages/en.json").await.expect(200).json();
         let scopes = server.get("/web/scopes.js").await.expect(200).body;
         let groups: Vec<&str> = scopes.split("risk: \"").skip(1).collect();
         for permission in Permission::ALL {
             let name = permission.name();
-            assert!(messages.contains(&format!("      {name}:")), "{name} has no description");
+            assert!(messages["scopes"]["labels"][name].is_string(), "{name} has no description");
             let quoted = format!("\"{name}\"");
             let of: Vec<_> = groups.iter().filter(|group| group.contains(&quoted)).collect();
             assert_eq!(of.len(), 1, "{name}");

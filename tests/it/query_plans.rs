@@ -43,6 +43,8 @@ const ROWS: &[&str] = &[
     "INSERT INTO auth_device_failures (device_id, failures, expires_at) \
      VALUES ('x', 1, '2026-01-02 00:00:00+00:00')",
     "INSERT INTO auth_dpop_proofs (proof_hash, expires_at) VALUES ('x', '2026-01-02 00:00:00+00:00')",
+    "INSERT INTO auth_webhook_deliveries (audit_id, attempts, next_at, expires_at) \
+     VALUES ('x', 1, '2026-01-02 00:00:00+00:00', '2026-01-02 00:00:00+00:00')",
     "INSERT INTO auth_revoked_tokens (jti, expires_at) VALUES ('x', '2026-01-02 00:00:00+00:00')",
 ];
 
@@ -328,6 +330,8 @@ async fn administration(server: &Server, odin: &Member, frigg: &Member, app: &Cl
             }
         }
     }
+    members(server, odin, frigg).await;
+    files_and_blocks(server, odin, account, actor).await;
     let new = json!({
         "name": "Theirs", "type": "confidential", "client_id": "theirs", "allowed_scopes": ["openid"],
         "allowed_grants": ["authorization_code"], "redirect_uris": ["https://their.example/cb"],
@@ -368,6 +372,91 @@ async fn administration(server: &Server, odin: &Member, frigg: &Member, app: &Cl
         json!({ "account_id": frigg.id }),
     ] {
         call(("POST", revoke), Some(&target)).await.expect(200);
+    }
+}
+
+/// Exports of the trail with each filter, lists in the other order, and blocked clients.
+async fn files_and_blocks(server: &Server, odin: &Member, account: &str, actor: &str) {
+    for filter in [
+        "",
+        "client_id=app",
+        "event=signed_in",
+        "address=127.0.0.1",
+        account,
+        actor,
+    ] {
+        for path in ["audit/export?", "audit?sort=created&page=1&"] {
+            let path = format!("/api/admin/{path}{filter}");
+            server.get_as(odin, &path).await.expect(200);
+        }
+    }
+    for list in ["clients", "device-authorizations", "refresh-tokens"] {
+        for filter in ["", "client_id=app", account] {
+            for sort in ["created", "-created"] {
+                let path = format!("/api/admin/oauth/{list}?page=1&sort={sort}&{filter}");
+                server.get_as(odin, &path).await.expect(200);
+            }
+        }
+    }
+    let path = "/api/admin/oauth/blocked-clients";
+    let block = json!({ "client_id": "https://app.example/client.json" });
+    let made = server.post_as(odin, path, &block).await.expect(200);
+    server.get_as(odin, path).await.expect(200);
+    let one = format!("{path}/{}", made.text("id"));
+    server
+        .call_as(odin, ("DELETE", &one), None)
+        .await
+        .expect(204);
+}
+
+/// The list of members with each filter and order, and what administrators change. In the profile `storyden` the
+/// changes are refused.
+async fn members(server: &Server, odin: &Member, frigg: &Member) {
+    let path = "/api/admin/oauth/members";
+    let role = format!("role=role%20of%20{}", frigg.handle);
+    let ids = format!("ids={}", frigg.id);
+    for filter in [
+        "",
+        "q=fri",
+        "role=admin",
+        &role,
+        "state=suspended",
+        "state=active",
+        &ids,
+    ] {
+        for sort in ["handle", "-handle", "name", "-name", "joined", "-joined"] {
+            let path = format!("{path}?sort={sort}&page=1&{filter}");
+            server.get_as(odin, &path).await.expect(200);
+        }
+    }
+    server
+        .get_as(odin, "/api/admin/oauth/roles")
+        .await
+        .expect(200);
+    let baldur = server.admin(&format!("baldur-{}", frigg.handle)).await;
+    let one = format!("{path}/{}", baldur.handle);
+    let details = server.get_as(odin, &one).await.expect(200).json();
+    let session = details["sessions"][0]["id"].as_str().unwrap();
+    let changes = [
+        ("DELETE", format!("{one}/sessions/{session}")),
+        ("DELETE", format!("{one}/sessions")),
+        ("PUT", format!("{one}/{}", role.replace("role=", "roles/"))),
+        (
+            "DELETE",
+            format!("{one}/{}", role.replace("role=", "roles/")),
+        ),
+        ("DELETE", format!("{one}/roles/admin")),
+        ("PUT", format!("{one}/roles/admin")),
+        ("POST", format!("{one}/suspend")),
+        ("POST", format!("{one}/reinstate")),
+    ];
+    for (method, path) in &changes {
+        let answer = server.call_as(odin, (method, path), None).await;
+        assert!(
+            [200, 204, 403].contains(&answer.status),
+            "{method} {path}: {}",
+            answer.body
+        );
     }
 }
 
@@ -453,6 +542,7 @@ async fn every_job(server: &Server) {
     jobs::each_minute(server.context.clone()).await;
     jobs::write_polls(server.context.clone()).await;
     jobs::write_refusals(server.context.clone()).await;
+    jobs::send_webhooks(server.context.clone()).await;
     apply_revocations::apply(&server.context.db, server.clock.now(), || false)
         .await
         .unwrap();
@@ -462,7 +552,9 @@ async fn every_job(server: &Server) {
 async fn everything(setup: Setup) {
     let setup = setup
         .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
-        .with("SIGNUP_ENABLED", "true");
+        .with("SIGNUP_ENABLED", "true")
+        .with("WEBHOOK_URL", "https://ops.invalid/hook")
+        .with("WEBHOOK_SECRET", "a secret of the receiver");
     let server = setup.start().await;
     let odin = server.admin("odin").await;
     let frigg = server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await;

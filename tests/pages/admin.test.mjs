@@ -1,8 +1,9 @@
 // The administration page.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { DESKTOP, PHONE, callbackServer, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { startCodeFlow } from './code_flow.mjs';
 import { client, deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';
@@ -42,7 +43,7 @@ test('issue 8: a client is found, changed, loses all access, and is deleted', as
   const frigg = await openBrowser(t, member('Frigg'));
   const tokens = await approve(frigg, app);
   const page = await openBrowser(t, odin);
-  await openPath(page, '/admin/oauth');
+  await openPath(page, '/admin/oauth#clients');
   await waitForHeading(page, strings.clients);
   await page.getByLabel(strings.search).fill(name.toLowerCase());
   await page.keyboard.press('Enter');
@@ -88,14 +89,17 @@ test('issue 8: a refresh token is found by its client and revoked; all access to
   await page.keyboard.press('Enter');
   await page.getByText(formatMessage(messages.lists.count.one, { count: '1' })).waitFor();
   await checkPage(page, 'admin-tokens-phone-dark');
-  await page.getByRole('button', { name: /Revoke the token of Radio/ }).click();
-  await page.getByRole('dialog').getByRole('button', { name: strings.token.revoke }).click();
-  await page.getByText(strings.token.revokedMessage.title).waitFor();
+  await page.getByLabel(/^Select: Radio of Frigg/).check();
+  await page.getByRole('button', { name: strings.token.revokeSelected }).click();
+  await page.getByRole('dialog').getByRole('button', { name: strings.token.revokeSelected }).click();
+  await page.getByText(formatMessage(strings.token.revokedMessage.title.one, { count: '1' })).waitFor();
   await page.getByText(strings.token.revoked, { exact: true }).waitFor();
   assert.equal((await refresh(app, tokens)).status, 400);
 
-  await page.getByRole('link', { name: friggs.id }).click();
-  await page.getByRole('heading', { name: /Lamp/ }).waitFor();
+  await page.getByRole('link', { name: `Frigg (@${friggs.handle})` }).click();
+  await waitForHeading(page, `Frigg (@${friggs.handle})`);
+  await page.getByRole('link', { name: strings.member.related.tokens }).click();
+  await page.getByRole('link', { name: 'Lamp' }).waitFor();
   await page.getByRole('button', { name: strings.revokeAll.ofAccount }).click();
   await page.getByRole('dialog').getByRole('button', { name: strings.revokeAll.action }).click();
   await page.getByText(strings.revokeAll.done.title).waitFor();
@@ -107,7 +111,7 @@ test('issue 8: device authorizations are filtered by state and do not show valid
   const device = await startDevice(app);
   const page = await openBrowser(t, member('Odin', { admin: true }));
   await openPath(page, `/admin/oauth#devices?client_id=${app.client_id}`);
-  await page.getByRole('heading', { name: /Door bell/ }).waitFor();
+  await page.getByRole('link', { name: 'Door bell' }).waitFor();
   await page.getByText(strings.states.pending, { exact: true }).last().waitFor();
   assert.equal(await page.getByText(device.user_code).count(), 0);
   await checkPage(page, 'admin-devices-desktop-light');
@@ -136,9 +140,18 @@ test('issue 8: the audit trail is filtered by event and has pages', async (t) =>
   await page.getByText(strings.noMatch.title).waitFor();
   await openPath(page, `/admin/oauth#audit?account_id=${odin.id}`);
   await page.getByText(strings.events.signed_in).last().waitFor();
-  await page.locator('.item summary').first().click();
+  await checkPage(page, 'admin-audit-desktop-light');
+  await page.locator('td summary').first().click();
   await page.setViewportSize(PHONE);
   await checkPage(page, 'admin-audit-phone-light');
+  await page.getByLabel(strings.table.actor, { exact: true }).fill(`@${odin.handle}`);
+  await page.keyboard.press('Enter');
+  await page.getByText(strings.events.signed_in).last().waitFor();
+  for (const format of ['jsonl', 'csv']) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: strings.exportAs[format] }).click()]);
+    assert.equal(download.suggestedFilename(), `audit.${format}`);
+    assert.match(readFileSync(await download.path(), 'utf8'), new RegExp(`Odin \\(@${odin.handle}\\)`));
+  }
 });
 
 test('the signing keys are those of the JWK set, rotate, and are revoked with the counts of a dry run', async (t) => {
@@ -208,6 +221,11 @@ test('issue 8: a remote connection is created manually and deleted', async (t) =
   await page.getByRole('link', { name: messages.remote.back }).click();
   await page.getByText(strings.connection.statuses.connected, { exact: true }).waitFor();
   await checkPage(page, 'admin-connections-connected-desktop-light');
+  await page.getByRole('button', { name: formatMessage(strings.connection.editNamed, { name: `${issuer}/mcp` }) }).click();
+  await page.locator('form.edit').getByLabel(strings.connection.scope, { exact: true }).fill('openid');
+  await checkPage(page, 'admin-connections-change-desktop-light');
+  await page.getByRole('button', { name: strings.connection.save, exact: true }).click();
+  await page.getByText(strings.connection.saved.title).waitFor();
   await page.getByRole('button', { name: formatMessage(strings.connection.removeNamed, { name: `${issuer}/mcp` }) }).click();
   await page.getByRole('dialog').getByRole('button', { name: strings.connection.remove }).click();
   await page.getByText(strings.connection.removed.title).waitFor();

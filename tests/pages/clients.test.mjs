@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { DESKTOP, PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { issuer, member, post } from './community.mjs';
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import * as openid from 'openid-client';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { DESKTOP, PHONE, openBrowser, callbackServer, assertGuarded, checkPage, checkPageEverywhere, waitUntilEnabled, formatMessage, waitForHeading, signIn, stopClock } from './browser.mjs';
 import { startCodeFlow } from './code_flow.mjs';
 import { runCommand, client, expire, issuer, member } from './community.mjs';

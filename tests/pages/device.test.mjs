@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { PHONE, openBrowser, assertGuarded, checkPage, checkPageEverywhere, openPath, formatMessage, waitForHeading, stopClock } from './browser.mjs';
 import { runCommand, deviceClient, expire, issuer, member, poll, startDevice } from './community.mjs';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { DESKTOP, PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { issuer, member } from './community.mjs';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { PHONE, assertGuarded, openBrowser, callbackServer, checkPage, checkPageEverywhere, formatMessage, openPath, signIn, stopClock, waitForHeading } from './browser.mjs';
 import { startCodeFlow } from './code_flow.mjs';
 import { client, runCommand, issuer, member } from './community.mjs';

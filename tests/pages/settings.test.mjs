@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { PHONE, openBrowser, callbackServer, checkPage, openPath, formatMessage, waitForHeading, signIn } from './browser.mjs';
 import { startCodeFlow } from './code_flow.mjs';
 import { client, deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';
@@ -116,7 +116,7 @@ test('issue 8: security: another session is signed out, the password is changed,
   await openPath(page, '/settings/security');
   await waitForHeading(page, words.heading);
   await checkPage(page, 'security-desktop-light');
-  await page.getByRole('listitem').filter({ hasText: words.other }).getByRole('button').click();
+  await page.getByRole('listitem').filter({ has: page.getByRole('button', { name: new RegExp(words.signOut) }) }).getByRole('button').click();
   await page.getByRole('dialog').getByRole('button', { name: words.signOut }).click();
   await page.getByText(words.signedOut.title).waitFor();
   await openPath(phone, '/settings/security');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { messages } from '../../web/messages/en.js';
+import { messages } from './messages.mjs';
 import { startCodeFlow } from './code_flow.mjs';
 import { PHONE, openBrowser, callbackServer, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { client, member, profile, refresh } from './community.mjs';

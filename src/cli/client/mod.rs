@@ -1,5 +1,6 @@
 //! `client`: applications that people sign in to.
 
+mod block;
 mod create;
 mod keys;
 mod shown;
@@ -38,6 +39,10 @@ pub(super) enum Client {
     Show(Show),
     Delete(Delete),
     RotateSecret(RotateSecret),
+    Block(block::Block),
+    Unblock(block::Unblock),
+    #[command(name = "blocked")]
+    ListBlocked(block::ListBlocked),
 }
 
 /// List every application.
@@ -100,6 +105,9 @@ impl Client {
             Self::Show(show) => show.run(&context).await,
             Self::Delete(delete) => delete.run(&context).await,
             Self::RotateSecret(rotate) => rotate.run(&context).await,
+            Self::Block(block) => block.run(&context).await,
+            Self::Unblock(unblock) => unblock.run(&context).await,
+            Self::ListBlocked(list) => list.run(&context).await,
         }?;
         Ok(ExitCode::SUCCESS)
     }

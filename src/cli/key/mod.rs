@@ -70,7 +70,7 @@ impl Key {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         match self {
             Self::Generate(generate) => return generate.run(),
-            Self::Show(show) => show.run(config).await?,
+            Self::Show(show) => Box::pin(show.run(config)).await?,
             Self::List(list) => list.run(config).await?,
             Self::Rotate(rotate) => Box::pin(rotate.run(config)).await?,
             Self::Revoke(revoke) => Box::pin(revoke.run(config)).await?,

@@ -24,6 +24,7 @@ use crate::oauth::grant_type::ClientType;
 use crate::rate_limit::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, networks};
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
+use crate::store::blocked_clients;
 use crate::store::client_details::Details;
 use crate::store::client_documents::{self, NewSnapshot, Snapshot};
 use crate::store::clients::Client;
@@ -59,13 +60,18 @@ pub fn check_id(context: &Context, client_id: &str) -> Result<url::Url, OAuthErr
 /// Finds a document client: the stored snapshot while fresh, and the fetched document after that.
 ///
 /// # Errors
-/// `invalid_client` if the URL or the document is invalid, or the document cannot be fetched;
+/// `invalid_client` if the URL or the document is invalid, the document cannot be fetched, or the client is blocked;
 /// `temporarily_unavailable` after too many fetches.
 pub async fn find(
     context: &Context,
     client_id: &str,
     visitor: Requester<'_>,
 ) -> Result<Client, OAuthError> {
+    if blocked_clients::is_blocked(&context.db, client_id).await? {
+        return Err(OAuthError::invalid_client(
+            "The administrators of this community blocked this client",
+        ));
+    }
     if let Some(client) = find_fresh(context, client_id).await? {
         return Ok(client);
     }

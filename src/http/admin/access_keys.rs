@@ -108,7 +108,7 @@ pub struct KeyList {
     tag = "admin",
     params(
         PageParameters,
-        ("account_id" = Option<String>, Query, description = "Filter by account id"),
+        ("account_id" = Option<String>, Query, description = "Filter by account: id or handle"),
     ),
     responses(
         (status = 200, description = "List of access keys", body = KeyList),
@@ -121,7 +121,7 @@ pub async fn list(
     query: AdministratorQuery,
 ) -> Result<Json<KeyList>, ApiError> {
     let asked = query.read(&["account_id"])?;
-    let owner = asked.account("account_id");
+    let owner = asked.account(&context, "account_id").await?;
     let policies = context.config.policies;
     let page = asked.page_or_whole(policies.admin.lists_unpaged)?;
     let found = access_keys::list_all(&context.db, owner.as_ref(), page).await?;

@@ -25,7 +25,7 @@ const TEXT_MAX: usize = 255;
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientCreateProps)]
 pub struct CreateClient {
-    /// Id of the owning account.
+    /// Id or handle of the owning account.
     pub(super) account_id: String,
     /// Grant types: `authorization_code`, `refresh_token`, `client_credentials`, `device_code`.
     pub(super) allowed_grants: Vec<String>,
@@ -178,7 +178,9 @@ pub(super) fn owner(input: ClientInput, id: &str) -> Result<Option<AccountId>, A
     if input == ClientInput::AsSent {
         return Ok(None);
     }
-    Err(ApiError::invalid("account_id must be the id of an account"))
+    Err(ApiError::invalid(
+        "account_id must be the id or the handle of an account",
+    ))
 }
 
 /// Parses allowed scopes; an unknown scope would break every request of the client.

@@ -27,6 +27,7 @@ use crate::oauth::scope::Scope;
 use crate::resources;
 use crate::secret::Secret;
 use crate::store;
+use crate::store::accounts;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_changes::{self, Changes};
 use crate::store::client_deletion;
@@ -57,9 +58,10 @@ pub struct ClientList {
     tag = "admin",
     params(
         PageParameters,
-        ("account_id" = Option<String>, Query, description = "Filter by the owner's account id"),
+        ("account_id" = Option<String>, Query, description = "Filter by owner: account id or handle"),
         ("client_id" = Option<String>, Query, description = "Filter by client id"),
         ("q" = Option<String>, Query, description = "Filter by a substring of name or client id, case-insensitive"),
+        ("sort" = Option<String>, Query, description = "Order: -created, or created for the oldest first, as without this parameter"),
     ),
     responses(
         (status = 200, description = "List of clients", body = ClientList),
@@ -71,11 +73,12 @@ pub async fn list(
     State(context): State<SharedContext>,
     query: AdministratorQuery,
 ) -> Result<Json<ClientList>, ApiError> {
-    let asked = query.read(&["account_id", "client_id", "q"])?;
+    let asked = query.read(&["account_id", "client_id", "q", "sort"])?;
     let filter = Filter {
-        owner: asked.account("account_id"),
+        owner: asked.account(&context, "account_id").await?,
         client_id: asked.text("client_id"),
         text: asked.text("q"),
+        newest_first: asked.oldest_first()? == Some(false),
     };
     let page = asked.page_or_whole(context.config.policies.admin.lists_unpaged)?;
     let found = client_list::list(&context.db, &filter, page).await?;
@@ -114,8 +117,13 @@ pub struct CreatedClient {
 pub async fn create(
     State(context): State<SharedContext>,
     Administrator(actor): Administrator,
-    JsonBody(new): JsonBody<CreateClient>,
+    JsonBody(mut new): JsonBody<CreateClient>,
 ) -> Result<Json<CreatedClient>, ApiError> {
+    if context.config.policies.admin.client_input == ClientInput::Checked
+        && let Some(owner) = accounts::find_named(&context.db, &new.account_id).await?
+    {
+        new.account_id = owner.id.to_string();
+    }
     let (client, keys, secret) = checked(&context, new).await?;
     resources::check_scopes(&context, &client.scope.allowed, &Scope::default(), None).await?;
     let entry = client_entry(&context, Event::ClientCreated, &actor, &client);

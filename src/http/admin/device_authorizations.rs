@@ -34,9 +34,10 @@ pub struct DeviceList {
     tag = "admin",
     params(
         PageParameters,
-        ("account_id" = Option<String>, Query, description = "Filter by the account that opened or approved the device"),
+        ("account_id" = Option<String>, Query, description = "Filter by the account that opened or approved the device: id or handle"),
         ("client_id" = Option<String>, Query, description = "Filter by client: client id or row id"),
         ("state" = Option<String>, Query, description = "Filter by state: pending, approved, denied, consumed or expired"),
+        ("sort" = Option<String>, Query, description = "Order: -created, or created for the oldest first, as without this parameter"),
     ),
     responses(
         (status = 200, description = "List of device authorizations", body = DeviceList),
@@ -48,12 +49,13 @@ pub async fn list(
     State(context): State<SharedContext>,
     query: AdministratorQuery,
 ) -> Result<Json<DeviceList>, ApiError> {
-    let asked = query.read(&["account_id", "client_id", "state"])?;
+    let asked = query.read(&["account_id", "client_id", "state", "sort"])?;
     let stages: Vec<_> = Stage::ALL.iter().map(|stage| stage.name()).collect();
     let filter = Filter {
-        account: asked.account("account_id"),
+        account: asked.account(&context, "account_id").await?,
         client: client_row(&context, &asked).await?,
         stage: asked.parse_choice("state", Stage::from_name, &stages)?,
+        newest_first: asked.oldest_first()? == Some(false),
     };
     let (policy, now) = (context.config.policies.admin, context.clock.now());
     let page = asked.page_or_whole(policy.lists_unpaged)?;

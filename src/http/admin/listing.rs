@@ -11,6 +11,7 @@ use crate::http::extract::{Decoded, decode_query};
 use crate::http::guards::Administrator;
 use crate::ids::{AccountId, ClientRowId};
 use crate::store;
+use crate::store::accounts;
 use crate::store::clients::{self, Client};
 use crate::store::paging::{Page, Pages};
 
@@ -60,9 +61,24 @@ impl ListQuery {
         self.0.get(name).map(str::to_owned)
     }
 
-    /// An account id; an invalid id finds nothing.
-    pub(super) fn account(&self, name: &str) -> Option<AccountId> {
-        self.0.get(name).map(AccountId::new)
+    /// The account named by id or handle. An unknown name is taken as an id, because the audit trail outlives
+    /// accounts; an invalid id finds nothing.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub(super) async fn account(
+        &self,
+        context: &Context,
+        name: &str,
+    ) -> Result<Option<AccountId>, store::Error> {
+        let Some(text) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let account = accounts::find_named(&context.db, text).await?;
+        Ok(Some(account.map_or_else(
+            || AccountId::new(text),
+            |account| account.id,
+        )))
     }
 
     /// A value from a fixed list.
@@ -82,6 +98,19 @@ impl ListQuery {
         from_name(text)
             .map(Some)
             .ok_or_else(|| ApiError::invalid(known()))
+    }
+
+    /// The direction of a list by time, from `sort`: `created` for the oldest entry first, `-created` for the newest.
+    ///
+    /// # Errors
+    /// 400 for a different order.
+    pub(super) fn oldest_first(&self) -> Result<Option<bool>, ApiError> {
+        let direction = |name: &str| match name {
+            "created" => Some(true),
+            "-created" => Some(false),
+            _ => None,
+        };
+        self.parse_choice("sort", direction, &["created", "-created"])
     }
 
     /// A time parameter.

@@ -1,14 +1,16 @@
 //! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device
-//! authorizations and refresh tokens of all accounts, resources, trusted issuers, revocation, signing keys, and the audit
-//! trail. Requires ADMINISTRATOR, with any credential.
+//! authorizations and refresh tokens of all accounts, members, resources, trusted issuers, revocation, signing keys, and
+//! the audit trail. Requires ADMINISTRATOR, with any credential.
 
 pub mod access_keys;
 pub mod audit;
+pub mod blocked_clients;
 mod client_input;
 pub mod clients;
 pub mod device_authorizations;
 pub mod issuers;
 pub mod listing;
+pub mod members;
 pub mod refresh_tokens;
 pub mod remote;
 pub mod resources;

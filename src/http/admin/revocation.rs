@@ -24,7 +24,7 @@ use crate::store::revocation::{self, RevokedCounts, Target};
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = RevokeGrantsProps)]
 pub struct Revoke {
-    /// Grants that this account approved.
+    /// Grants that this account approved, by id or handle.
     #[serde(default)]
     account_id: Option<String>,
     /// Grants to this client, by public id or row id.
@@ -96,12 +96,9 @@ pub async fn revoke(
 
 async fn account_of(context: &Context, id: Option<String>) -> Result<Option<AccountId>, ApiError> {
     let Some(id) = id else { return Ok(None) };
-    let id = AccountId::new(id);
-    if accounts::exists(&context.db, &id).await? {
-        return Ok(Some(id));
-    }
-    let detail = "There is no account with this account_id";
-    Err(ApiError::new(Kind::NotFound, detail))
+    let account = accounts::find_named(&context.db, &id).await?;
+    let missing = || ApiError::new(Kind::NotFound, "There is no account with this account_id");
+    account.map(|account| Some(account.id)).ok_or_else(missing)
 }
 
 async fn client_of(context: &Context, id: Option<String>) -> Result<Option<Client>, ApiError> {

@@ -15,7 +15,7 @@ use crate::clients::{self, Credentials, builtin};
 use crate::config::Config;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, credentials, read_form};
+use crate::http::extract::{ClientAddress, credentials, printable, read_form};
 use crate::ids::DeviceAuthorizationId;
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -32,9 +32,6 @@ use crate::store::device_authorizations::{self, NewDevice};
 
 /// Attempts to draw an unused user code.
 const ATTEMPTS: usize = 5;
-
-/// Size limit of a stored `User-Agent`, in bytes.
-const USER_AGENT_MAX: usize = 200;
 
 /// The response (RFC 8628 §3.2).
 #[derive(Serialize, ToSchema)]
@@ -254,14 +251,4 @@ async fn store_device(
         }
     }
     Err(OAuthError::server_error("no user code was free"))
-}
-
-/// Makes an untrusted header safe to display: printable ASCII, limited in length.
-fn printable(value: &[u8]) -> String {
-    let value = String::from_utf8_lossy(value);
-    value
-        .chars()
-        .filter(|c| c.is_ascii() && !c.is_ascii_control())
-        .take(USER_AGENT_MAX)
-        .collect()
 }

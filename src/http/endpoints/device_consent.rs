@@ -35,6 +35,9 @@ use crate::store::accounts::Account;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::device_authorizations::{self, DeviceRequest};
 
+/// Maximum length of the name of a device in characters.
+const DEVICE_NAME_MAX: usize = 64;
+
 /// Content of the consent page.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthDeviceConsent)]
@@ -151,6 +154,9 @@ pub struct DecisionBody {
     client_version: Option<String>,
     /// The granted scopes that the user left selected; all if absent. `openid` cannot be left out.
     scopes: Option<Vec<String>>,
+    /// A name for the device, shown in the list of applications: at most 64 characters. Without a name if absent or
+    /// blank.
+    device_name: Option<String>,
 }
 
 /// The result of a decision.
@@ -188,8 +194,10 @@ pub async fn decide(
         decision,
         client_version,
         scopes,
+        device_name,
     } = body;
     let account = decider.account;
+    let device_name = read_device_name(device_name)?;
     if let Decision::Approve = decision {
         require_may_authorize(&account)?;
     }
@@ -200,31 +208,52 @@ pub async fn decide(
     }
     let status = match decision {
         Decision::Approve => {
-            let page = ApprovedPage::new(client_version, scopes.as_deref());
-            approve(&context, &account, &request, &page, address).await?
+            let page = Approving {
+                shown: ApprovedPage::new(client_version, scopes.as_deref()),
+                device_name,
+            };
+            approve(&context, &account, &request, page, address).await?
         }
         Decision::Deny => deny(&context, &account, &request, address).await?,
     };
     Ok(Json(Decided { status }))
 }
 
+/// The approved page, and the member's name for the device.
+struct Approving {
+    shown: ApprovedPage,
+    device_name: Option<String>,
+}
+
+/// Checks the name of a device. Pages show the name without invisible characters (spoofing).
+fn read_device_name(name: Option<String>) -> Result<Option<String>, OAuthError> {
+    let name = name.unwrap_or_default().trim().to_owned();
+    if name.chars().count() > DEVICE_NAME_MAX || name.chars().any(char::is_control) {
+        return Err(OAuthError::invalid_request(
+            "device_name must be one line of at most 64 characters",
+        ));
+    }
+    Ok(Some(name).filter(|name| !name.is_empty()))
+}
+
 async fn approve(
     context: &Context,
     account: &Account,
     request: &DeviceRequest,
-    page: &ApprovedPage,
+    page: Approving,
     address: ClientAddress,
 ) -> Result<&'static str, ConsentError> {
     clients::require_grant(&request.client, GrantType::DeviceCode)?;
     let requested = Scope::stored(&request.scope);
     let undecided = undecided_of(request, account, &requested);
-    let scopes = undecided.approve(context, page).await?;
+    let scopes = undecided.approve(context, &page.shown).await?;
     let approval = Approval {
         device: request.id.clone(),
         account: account.id.clone(),
         client: request.client.row_id.clone(),
         client_version: request.client.fingerprint(),
         scope: scopes.granted.to_string(),
+        device_name: page.device_name,
         entry: entry(context, Event::GrantApproved, account, request, address),
     };
     let commit = context
@@ -246,6 +275,7 @@ struct Approval {
     /// Fingerprint of the client that the user approved.
     client_version: String,
     scope: String,
+    device_name: Option<String>,
     entry: Entry,
 }
 
@@ -266,6 +296,9 @@ impl Approval {
         }
         if !device_authorizations::approve(tx, device, account, &self.scope, now).await? {
             return Ok(Approved::AlreadyDecided);
+        }
+        if let Some(name) = &self.device_name {
+            device_authorizations::set_name(tx, device, name).await?;
         }
         audit::insert(tx, &self.entry).await?;
         Ok(Approved::Yes)

@@ -13,7 +13,7 @@
 //! `SameSite=Lax`. A redirect to the same request by `GET` brings the cookie back.
 
 use axum::extract::{RawQuery, Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
+use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -100,7 +100,7 @@ pub async fn end_session(
     let query = query.unwrap_or_default();
     match answer(&context, &query, address, &headers).await {
         Ok(response) => response,
-        Err(error) => refuse(error, &headers),
+        Err(error) => refuse(&context, error, &headers),
     }
 }
 
@@ -139,7 +139,7 @@ pub async fn end_session_by_form(
 ) -> Response {
     match read_form(context.config.policies.requests.form_syntax, request, KNOWN).await {
         Ok(form) => redirect(&endpoint(&context, form.values.iter()), Vec::new()),
-        Err(error) => refuse(error, &headers),
+        Err(error) => refuse(&context, error, &headers),
     }
 }
 
@@ -153,7 +153,7 @@ async fn answer(
     let asked = LogoutRequest::read(context, &decode(query, KNOWN)?.without_repeats()?).await?;
     let now = context.clock.now();
     let Some(session) = session_of(context, headers).await? else {
-        return Ok(asked.finish(Vec::new()));
+        return Ok(asked.finish(context, headers, Vec::new()));
     };
     if asked.subject.as_deref() != Some(session.account.id.as_str()) {
         return Ok(asked.ask(context));
@@ -171,7 +171,7 @@ async fn answer(
         })
         .await?;
     let cookies = session_cookie::end(&context.config, headers, now);
-    Ok(asked.finish(cookies))
+    Ok(asked.finish(context, headers, cookies))
 }
 
 impl LogoutRequest {
@@ -215,9 +215,10 @@ impl LogoutRequest {
 
     /// Redirects to the client's URI or, without such a URI, shows that the browser is signed out (steps 2
     /// and 3).
-    fn finish(&self, cookies: Vec<String>) -> Response {
+    fn finish(&self, context: &Context, headers: &HeaderMap, cookies: Vec<String>) -> Response {
         let Some(target) = &self.target else {
-            return (set_cookies(cookies), pages::signed_out_page()).into_response();
+            let page = pages::Renderer::new(context, headers).signed_out();
+            return (set_cookies(cookies), page).into_response();
         };
         let state = self.state.as_deref().map(|state| ("state", state));
         redirect(&with_parameters(target, state.as_slice()), cookies)
@@ -310,12 +311,10 @@ fn redirect(location: &str, cookies: Vec<String>) -> Response {
 }
 
 /// Reports an error: as an HTML page to browsers, as JSON to other clients.
-fn refuse(error: OAuthError, headers: &HeaderMap) -> Response {
-    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-    let is_browser = accepts.is_some_and(|accepts| accepts.contains("text/html"));
-    if error.status() == StatusCode::BAD_REQUEST && is_browser {
+fn refuse(context: &Context, error: OAuthError, headers: &HeaderMap) -> Response {
+    if pages::accepts_pages(headers) {
         error.log();
-        return pages::error_page("This application cannot sign you out", &error.description);
+        return pages::Renderer::new(context, headers).sign_out_error(&error);
     }
     error.into_response()
 }

@@ -113,6 +113,12 @@ pub struct OAuthErrorBody {
 }
 
 impl OAuthErrorBody {
+    /// Returns the error code.
+    #[must_use]
+    pub fn error(&self) -> &'static str {
+        self.error
+    }
+
     /// Builds the body of an error, with the redirect target, if any.
     #[must_use]
     pub fn of(error: &OAuthError, location: Option<String>) -> Self {

@@ -9,6 +9,7 @@ mod body;
 mod credentials;
 mod form;
 mod media_type;
+mod origin;
 mod parameters;
 mod path;
 
@@ -16,5 +17,6 @@ pub use address::ClientAddress;
 pub use body::{JsonBody, read_json};
 pub use credentials::{credentials, refuse_two_methods};
 pub use form::{is_form, read_form, read_form_as_sent, read_form_of};
+pub use origin::printable;
 pub use parameters::{Decoded, TOKEN_PARAMETERS, decode, decode_leniently, decode_query, limit_of};
-pub use path::PathId;
+pub use path::{PathId, PathName, PathNames};

@@ -31,3 +31,36 @@ impl FromRequestParts<SharedContext> for PathId {
         Ok(Self(if fits { id } else { String::new() }))
     }
 }
+
+/// The name in a path: an id, a handle, or the name of a role. Invalid encoding becomes empty and finds nothing.
+#[derive(Clone, Debug)]
+pub struct PathName(pub String);
+
+impl FromRequestParts<SharedContext> for PathName {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, Infallible> {
+        let text = Path::<String>::from_request_parts(parts, context).await;
+        Ok(Self(text.map(|Path(text)| text).unwrap_or_default()))
+    }
+}
+
+/// The two names in a path, as [`PathName`].
+#[derive(Clone, Debug)]
+pub struct PathNames(pub String, pub String);
+
+impl FromRequestParts<SharedContext> for PathNames {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, Infallible> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, context).await;
+        let (first, second) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        Ok(Self(first, second))
+    }
+}

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
+use super::origin::Origin;
 use super::{RequestedPage, entry};
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
@@ -22,13 +23,29 @@ use crate::resources;
 use crate::store::applications::Counted;
 use crate::store::audit::{self, Event};
 use crate::store::consents::ListedConsent;
-use crate::store::paging::Pages;
+use crate::store::paging::{Page, Pages};
+use crate::store::revocation::RevokedCounts;
 use crate::store::{self, applications, clients, consents, revocation};
+
+/// A grant of an application: an approval with its tokens.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthApplicationAccess)]
+pub struct Access {
+    /// Time of the approval's exchange for tokens.
+    granted_at: Timestamp,
+    /// Time of the last token response.
+    last_used_at: Timestamp,
+    /// The browser that approved or, in the device flow, the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+}
 
 /// An application authorized by the account.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizedApplication)]
 pub struct Application {
+    /// The newest grants with a known origin, at most 20.
+    accesses: Vec<Access>,
     /// Public client id.
     client_id: String,
     /// Name of the client.
@@ -82,28 +99,48 @@ pub async fn list(
     person: Person,
     RequestedPage(page): RequestedPage,
 ) -> Result<Json<ApplicationList>, ApiError> {
-    let counted = Counted {
-        now: context.clock.now(),
-        access_token_ttl: context.config.access_token_ttl,
-        consents: context.config.remembers_consent(),
-    };
     let account = &person.session.account.id;
-    let found = applications::list(&context.db, account, counted, page).await?;
-    let remembered = Remembered::of(&context, account, counted).await?;
-    let applications = found.rows.into_iter().map(|application| Application {
-        client_id: application.client_id,
-        client_name: application.name,
-        first_granted_at: application.first_granted_at,
-        last_used_at: application.last_used_at,
-        remembered_until: remembered.until(&application.row_id),
-        remembered_outdated: remembered.is_outdated(&application.row_id),
-        id: application.row_id,
-        scopes: application.scope,
-    });
-    Ok(Json(ApplicationList {
-        applications: applications.collect(),
-        pages: found.pages,
-    }))
+    Ok(Json(ApplicationList::of(&context, account, page).await?))
+}
+
+impl ApplicationList {
+    /// Lists a page of the applications that an account authorized.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub(crate) async fn of(
+        context: &Context,
+        account: &AccountId,
+        page: Page,
+    ) -> Result<Self, store::Error> {
+        let counted = Counted {
+            now: context.clock.now(),
+            access_token_ttl: context.config.access_token_ttl,
+            consents: context.config.remembers_consent(),
+        };
+        let found = applications::list(&context.db, account, counted, page).await?;
+        let remembered = Remembered::of(context, account, counted).await?;
+        let applications = found.rows.into_iter().map(|application| Application {
+            accesses: accesses(context, application.accesses),
+            client_id: application.client_id,
+            client_name: application.name,
+            first_granted_at: application.first_granted_at,
+            last_used_at: application.last_used_at,
+            remembered_until: remembered.until(&application.row_id),
+            remembered_outdated: remembered.is_outdated(&application.row_id),
+            id: application.row_id,
+            scopes: application.scope,
+        });
+        Ok(Self {
+            applications: applications.collect(),
+            pages: found.pages,
+        })
+    }
+
+    /// The applications, without the numbers of the pages.
+    pub(crate) fn into_applications(self) -> Vec<Application> {
+        self.applications
+    }
 }
 
 /// The remembered approvals of an account.
@@ -153,6 +190,15 @@ impl<'a> Remembered<'a> {
     }
 }
 
+fn accesses(context: &Context, stored: Vec<applications::Access>) -> Vec<Access> {
+    let access = |one: applications::Access| Access {
+        granted_at: one.granted_at,
+        last_used_at: one.last_used_at,
+        origin: Origin::of(context, one.origin),
+    };
+    stored.into_iter().map(access).collect()
+}
+
 /// `DELETE /api/auth/oauth/applications/{oauth_client_id}`: revokes every grant, code and token that
 /// the application holds for this account, cancels pending requests, and forgets the remembered approval.
 ///
@@ -194,6 +240,30 @@ pub async fn revoke(
         )
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /api/auth/oauth/applications`: revokes every grant, code and token of all applications, cancels pending
+/// requests, and forgets the remembered approvals. Sessions stay.
+///
+/// # Errors
+/// 401, 403.
+#[utoipa::path(
+    delete, path = "/api/auth/oauth/applications",
+    operation_id = "OAuthApplicationRevokeAll", tag = "auth",
+    security(("browser" = [])),
+    responses(
+        (status = 200, description = "Counts of the revoked objects", body = RevokedCounts),
+        responses::GuardErrors,
+    )
+)]
+pub async fn revoke_all(
+    State(context): State<SharedContext>,
+    person: Person,
+) -> Result<Json<RevokedCounts>, ApiError> {
+    let account = person.session.account.id;
+    let entry = entry(&context, Event::GrantsRevoked, &account, person.address);
+    let ended = revocation::revoke_applications(&context.db, account, "member", entry).await?;
+    Ok(Json(ended))
 }
 
 /// `DELETE /api/auth/oauth/applications/{oauth_client_id}/consent`: forgets the remembered approval, so that the

@@ -7,6 +7,7 @@ pub mod applications;
 pub mod client_body;
 pub mod client_secret;
 pub mod clients;
+pub mod origin;
 pub mod password;
 pub mod refusal;
 pub mod resources;

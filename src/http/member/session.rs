@@ -31,7 +31,8 @@ use crate::secret::Secret;
 use crate::store;
 use crate::store::account_passwords::{self, PasswordRow};
 use crate::store::audit::{self, Entry, Event};
-use crate::store::sessions::{self, NewSession};
+use crate::store::origins::Origin;
+use crate::store::sessions::{self, NewSession, NewSignIn};
 
 /// Lifetime of a session (storyden-contract.md#session-cookie).
 const SESSION_TTL: Duration = Duration::days(90);
@@ -135,7 +136,8 @@ pub async fn sign_in(
     }
     // A-54 (session fixation): always a new session, regardless of cookies in the request
     let held = VerifiedPassword {
-        address,
+        origin: Origin::of(ClientAddress(address), &headers),
+        is_unknown_browser: browser.is_none(),
         password_hash: row.password_hash.clone(),
     };
     let started = create_session(&context, &row.account_id, Start::Password(held)).await;
@@ -234,8 +236,9 @@ pub async fn begin(
 pub(super) async fn begin_after_sign_up(
     context: &Context,
     account: &AccountId,
+    origin: Origin,
 ) -> Result<(Secret, Timestamp), store::Error> {
-    create_session(context, account, Start::SignUp).await
+    create_session(context, account, Start::SignUp(origin)).await
 }
 
 fn wrong() -> ApiError {
@@ -248,23 +251,30 @@ enum Start {
     /// A sign-in.
     Password(VerifiedPassword),
     /// A sign-up.
-    SignUp,
+    SignUp(Origin),
     /// A command of the operator.
     Operator,
 }
 
 impl Start {
-    fn method(&self) -> Option<SignInMethod> {
-        match self {
-            Self::Password(_) | Self::SignUp => Some(SignInMethod::Password),
-            Self::Operator => None,
-        }
+    fn sign_in(&self) -> Option<NewSignIn> {
+        let (origin, is_unknown_browser) = match self {
+            Self::Password(held) => (&held.origin, held.is_unknown_browser),
+            Self::SignUp(origin) => (origin, false), // the first browser of a new account
+            Self::Operator => return None,
+        };
+        Some(NewSignIn {
+            method: SignInMethod::Password,
+            origin: origin.clone(),
+            is_unknown_browser,
+        })
     }
 }
 
-/// The verified password of a sign-in, and the client address.
+/// The verified password of a sign-in, and the browser.
 struct VerifiedPassword {
-    address: IpAddr,
+    origin: Origin,
+    is_unknown_browser: bool,
     /// The stored hash that the password matched.
     password_hash: String,
 }
@@ -282,16 +292,16 @@ async fn create_session(
         account: account.clone(),
         created_at: now,
         expires_at: now + SESSION_TTL,
-        method: start.method(),
+        sign_in: start.sign_in(),
     };
     let expires_at = new.expires_at;
     let entry = Entry::new(Event::SignedIn, now).subject(&new.id);
     let (entry, password_hash) = match start {
         Start::Password(held) => (
-            entry.by(account).from(held.address),
+            entry.by(account).from(held.origin.address),
             Some(held.password_hash),
         ),
-        Start::SignUp | Start::Operator => (entry.of(account), None),
+        Start::SignUp(_) | Start::Operator => (entry.of(account), None),
     };
     context
         .db

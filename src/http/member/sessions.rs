@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::entry;
+use super::origin::Origin;
 use crate::clock::Timestamp;
 use crate::context::SharedContext;
 use crate::http::cookies::set_cookies;
@@ -36,6 +37,15 @@ pub struct ListedSession {
     expires_at: Timestamp,
     /// Row id.
     id: SessionId,
+    /// True for a sign-in by a browser that had not signed in to the account before, which the member should see: after
+    /// the session of this request began, or while that session belongs to a known browser.
+    is_new: bool,
+    /// Time of the last use, within 15 minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<Timestamp>,
+    /// The browser, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
 }
 
 /// The account of the sessions, for pages that show the account or depend on permissions.
@@ -93,10 +103,17 @@ pub async fn list(
 ) -> Result<Json<SessionList>, ApiError> {
     let session = person.session;
     let open = sessions::list(&context.db, &session.account.id, context.clock.now()).await?;
+    let current = open.iter().find(|open| open.id == session.id);
+    let is_known = current.is_some_and(|current| !current.is_unknown_browser);
     let sessions = open.into_iter().map(|open| ListedSession {
         created_at: open.created_at,
         current: open.id == session.id,
         expires_at: open.expires_at,
+        is_new: open.id != session.id
+            && open.is_unknown_browser
+            && (is_known || open.created_at > session.created_at),
+        last_used_at: open.last_used_at,
+        origin: Origin::of(&context, open.origin),
         id: open.id,
     });
     let sessions = sessions.collect();

@@ -23,6 +23,7 @@ use crate::rate_limit::{SIGN_UPS, networks};
 use crate::store;
 use crate::store::audit::{self, Event};
 use crate::store::new_accounts::{self, NewAccount};
+use crate::store::origins::Origin;
 
 /// `POST /api/auth/password/signup`: creates an account and a session. The very first account becomes
 /// an administrator.
@@ -69,6 +70,7 @@ pub async fn sign_up(
             let detail = "Too many sign-ups from this network; wait before trying again";
             ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
         })?;
+    let origin = Origin::of(ClientAddress(address), &headers);
     let hash = context.passwords.hash(&token).await?;
     let new = NewAccount {
         id: AccountId::generate(context.clock.now()),
@@ -100,7 +102,7 @@ pub async fn sign_up(
         }
         written => written?,
     }
-    let (session, expires_at) = begin_after_sign_up(&context, &id).await?;
+    let (session, expires_at) = begin_after_sign_up(&context, &id, origin).await?;
     let mut cookies = session_cookie::begin(&context.config, &headers, &session, expires_at);
     cookies.extend(super::accounts::keep_others(&context, &headers, &id).await?);
     let who = AccountPassword {

@@ -1,6 +1,9 @@
 //! The pages and assets of `web/`, and the paths at which each is served.
 
-/// The document of every page: `{{title}}`, `{{script}}` and `{{body}}` differ.
+use super::escape;
+use crate::appearance::{Appearance, Catalogue};
+
+/// The document of every page, with placeholders such as `{{title}}`.
 const LAYOUT: &str = include_str!("../../../web/layout.html");
 
 /// The link to the front page: `{{brand}}` in the body of a page.
@@ -9,10 +12,19 @@ const BRAND: &str = include_str!("../../../web/brand.html");
 /// The body of the settings and administration pages.
 const SETTINGS: &str = include_str!("../../../web/settings.html");
 
+/// The path of the community's mark.
+pub(super) const MARK: &str = "/web/mark";
+
+/// The path of the built-in mark.
+const BUILT_IN_MARK: &str = "/web/icon.svg";
+
+/// The path of the style sheet with the community's colours.
+pub(super) const COLORS: &str = "/web/colors.css";
+
 /// A page, made of [`LAYOUT`].
 pub(super) struct Page {
     pub(super) path: &'static str,
-    /// The title until the script sets the translated title.
+    /// The message with the title, until the script sets the title of the view.
     title: &'static str,
     /// The name of the script in `web/`.
     script: &'static str,
@@ -20,13 +32,66 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn html(&self) -> String {
+    /// Renders the page in the language of a catalogue. Values of the operator are inserted last, as text.
+    pub(super) fn html(&self, appearance: &Appearance, catalogue: &Catalogue) -> String {
+        let colors = if appearance.colors.is_empty() {
+            String::new()
+        } else {
+            format!("  <link rel=\"stylesheet\" href=\"{COLORS}\">\n")
+        };
+        let mark = if appearance.mark.is_built_in {
+            BUILT_IN_MARK
+        } else {
+            MARK
+        };
+        // Without a name, a script inserts the host.
+        let (name, host) = match &appearance.name {
+            Some(name) => (escape(name), ""),
+            None => ("Storyden".to_owned(), " data-host"),
+        };
+        let line = appearance.text.as_deref().map(escape);
         LAYOUT
             .replace("{{body}}", self.body)
             .replace("{{brand}}", BRAND.trim_end())
-            .replace("{{title}}", self.title)
+            .replace("{{language}}", catalogue.language())
+            .replace("{{direction}}", catalogue.direction().attribute())
+            .replace("{{colors}}", &colors)
+            .replace("{{mark}}", mark)
+            .replace("{{host}}", host)
             .replace("{{script}}", self.script)
+            .replace("{{languages}}", &languages(appearance, catalogue))
+            .replace(
+                "{{chooseLanguage}}",
+                &escape(catalogue.text("common.language")),
+            )
+            .replace(
+                "{{needsScript}}",
+                &escape(catalogue.text("common.needsScript")),
+            )
+            .replace("{{title}}", &escape(catalogue.text(self.title)))
+            .replace(
+                "{{line}}",
+                &line.map_or_else(String::new, |line| format!("<p>{line}</p>")),
+            )
+            .replace("{{name}}", &name)
     }
+}
+
+/// Renders the choice of languages, each in its own language.
+fn languages(appearance: &Appearance, current: &Catalogue) -> String {
+    let option = |one: &Catalogue| {
+        let selected = if one.language() == current.language() {
+            " selected"
+        } else {
+            ""
+        };
+        let (language, name) = (one.language(), escape(one.name()));
+        let direction = one.direction().attribute();
+        format!(
+            "<option value=\"{language}\" lang=\"{language}\" dir=\"{direction}\"{selected}>{name}</option>"
+        )
+    };
+    appearance.catalogues().iter().map(option).collect()
 }
 
 /// A page with the body and the script of this name in `web/`.
@@ -53,29 +118,25 @@ const fn settings(path: &'static str, script: &'static str, title: &'static str)
 
 /// All pages.
 pub(super) const PAGES: &[Page] = &[
-    page!("/", "index", "Applications and sign-in"),
-    page!("/login", "login", "Sign in"),
-    page!("/logout", "logout", "Sign out?"),
-    page!(
-        "/oauth/authorize/consent",
-        "consent",
-        "Allow an application?"
-    ),
-    page!("/oauth/consent", "device", "Connect a device"),
+    page!("/", "index", "index.title"),
+    page!("/login", "login", "login.title"),
+    page!("/logout", "logout", "logout.title"),
+    page!("/oauth/authorize/consent", "consent", "consent.title"),
+    page!("/oauth/consent", "device", "device.title"),
     page!(
         "/oauth/remote/callback",
         "remote-callback",
-        "Connecting a service"
+        "remote.loading"
     ),
     settings(
         "/settings/applications",
         "applications",
-        "Applications you allowed",
+        "applications.heading",
     ),
-    settings("/settings/clients", "clients", "Applications you made"),
-    settings("/settings/access-keys", "access-keys", "Access keys"),
-    settings("/settings/security", "security", "Security"),
-    settings("/admin/oauth", "admin", "Administration"),
+    settings("/settings/clients", "clients", "clients.heading"),
+    settings("/settings/access-keys", "access-keys", "accessKeys.heading"),
+    settings("/settings/security", "security", "security.heading"),
+    settings("/admin/oauth", "admin", "admin.heading"),
 ];
 
 /// An asset: a file of `web/` that is served as it is.
@@ -114,13 +175,17 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("access-keys.js"),
     script!("account.js"),
     script!("admin-audit.js"),
+    script!("admin-blocked.js"),
     script!("admin-clients.js"),
     script!("admin-connections.js"),
     script!("admin-devices.js"),
     script!("admin-issuers.js"),
     script!("admin-keys.js"),
     script!("admin-list.js"),
+    script!("admin-member.js"),
+    script!("admin-members.js"),
     script!("admin-resources.js"),
+    script!("admin-table.js"),
     script!("admin-tokens.js"),
     script!("admin.js"),
     script!("api.js"),
@@ -135,6 +200,7 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("copyable.js"),
     script!("device.js"),
     script!("docs.js"),
+    script!("drafts.js"),
     script!("dialog.js"),
     script!("guard.js"),
     script!("i18n.js"),
@@ -142,9 +208,10 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("layout.js"),
     script!("login.js"),
     script!("logout.js"),
-    script!("messages/en.js"),
     script!("navigation.js"),
+    script!("origins.js"),
     script!("page.js"),
+    script!("people.js"),
     script!("remote-callback.js"),
     script!("scopes.js"),
     script!("security.js"),

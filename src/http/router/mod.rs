@@ -14,7 +14,10 @@ mod storyden;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::routes;
@@ -23,8 +26,9 @@ use crate::compat::Cors;
 use crate::config::Config;
 use crate::context::SharedContext;
 use crate::http::admin::{
-    access_keys as every_access_key, audit, clients as every_client, device_authorizations,
-    issuers, refresh_tokens, remote, resources, revocation, signing_keys as every_signing_key,
+    access_keys as every_access_key, audit, blocked_clients, clients as every_client,
+    device_authorizations, issuers, members, refresh_tokens, remote, resources, revocation,
+    signing_keys as every_signing_key,
 };
 use crate::http::endpoints::authorize::{
     choice, consent, decision, form_post, pending_client, push,
@@ -56,7 +60,7 @@ pub fn router(context: SharedContext) -> Router {
         .merge(slash_aliases::router(&context.config))
         .merge(states);
     let routes = if context.config.web_enabled {
-        routes.merge(pages::router())
+        routes.merge(pages::router(&context))
     } else {
         routes
     };
@@ -67,7 +71,7 @@ pub fn router(context: SharedContext) -> Router {
         routes.clone().nest(&format!("/{path}"), routes)
     };
     let routes = routes
-        .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
+        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(OuterLayer::new(Arc::clone(&context)))
         .with_state(Arc::clone(&context));
@@ -208,7 +212,10 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::resources::list))
         .routes(routes!(member::tokens::list))
         .routes(routes!(member::tokens::delete))
-        .routes(routes!(member::applications::list))
+        .routes(routes!(
+            member::applications::list,
+            member::applications::revoke_all
+        ))
         .routes(routes!(member::applications::revoke))
         .routes(routes!(member::applications::forget_consent))
         .routes(routes!(
@@ -242,7 +249,10 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(every_access_key::delete))
         .routes(routes!(device_authorizations::list))
         .routes(routes!(refresh_tokens::list))
+        .routes(routes!(refresh_tokens::revoke_many))
         .routes(routes!(refresh_tokens::delete))
+        .routes(routes!(blocked_clients::list, blocked_clients::create))
+        .routes(routes!(blocked_clients::delete))
         .routes(routes!(resources::list, resources::create))
         .routes(routes!(resources::replace, resources::delete))
         .routes(routes!(issuers::list, issuers::create))
@@ -265,6 +275,15 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(remote::authorization::authorize))
         .routes(routes!(remote::authorization::token))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
+        .routes(routes!(members::list::list))
+        .routes(routes!(members::details::get))
+        .routes(routes!(members::changes::suspend))
+        .routes(routes!(members::changes::reinstate))
+        .routes(routes!(members::changes::sign_out))
+        .routes(routes!(members::changes::end_session))
+        .routes(routes!(members::roles::list))
+        .routes(routes!(members::roles::give, members::roles::take))
         .with_errors::<CommonProblems>();
     for_own_origins(routes, config)
 }
@@ -280,4 +299,12 @@ fn for_own_origins(routes: Documented, config: &Config) -> Documented {
 /// layer, which must answer `OPTIONS` first.
 async fn method_not_allowed() -> ApiError {
     ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
+}
+
+/// Answers a path without a route: with a page to a browser, with a problem to other clients.
+async fn not_found(State(context): State<SharedContext>, headers: HeaderMap) -> Response {
+    if context.config.web_enabled && pages::accepts_pages(&headers) {
+        return pages::Renderer::new(&context, &headers).not_found();
+    }
+    ApiError::new(Kind::NotFound, "There is nothing at this path").into_response()
 }

@@ -176,6 +176,21 @@ pub(super) const DPOP_PROOFS: Step = Step::due(
     ))],
 );
 
+pub(super) const WEBHOOK_DELIVERIES: Step = Step::due(
+    "webhook deliveries",
+    Duration::ZERO,
+    search!(
+        "SELECT x.audit_id AS id, ",
+        DUE,
+        " FROM auth_webhook_deliveries x ",
+        EXPIRED
+    ),
+    &[Delete::Ids(sql!(
+        "DELETE FROM auth_webhook_deliveries WHERE audit_id IN ",
+        IDS
+    ))],
+);
+
 pub(super) const REMOTE_FLOWS: Step = Step::due(
     "remote authorization flows",
     Duration::days(1),

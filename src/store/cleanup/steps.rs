@@ -19,6 +19,7 @@ pub(super) const STEPS: &[Step] = &[
     expired::DEVICE_FAILURES,
     expired::CLIENT_ASSERTIONS,
     expired::DPOP_PROOFS,
+    expired::WEBHOOK_DELIVERIES,
     expired::REMOTE_FLOWS,
     expired::SESSIONS,
     grants::GRANTS_WITHOUT_TOKENS,

@@ -64,6 +64,7 @@ values_from_ids!(
     GrantId,
     AccessKeyId,
     AuditId,
+    BlockedClientId,
     ConsentId,
     RemoteConnectionId,
     RemoteFlowId,

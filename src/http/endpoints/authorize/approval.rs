@@ -1,8 +1,6 @@
 //! The approval of an authorization request: everything that the transaction writes, for a decision on the
 //! consent page and for a remembered consent.
 
-use std::net::IpAddr;
-
 use super::pending;
 use crate::clients::fapi;
 use crate::context::Context;
@@ -22,6 +20,7 @@ use crate::store::authorization_requests::{
 use crate::store::client_locks;
 use crate::store::clients::Client;
 use crate::store::consents::{self, ConsentKey, NewConsent};
+use crate::store::origins::Origin;
 
 /// The parts of a request, stored or not, that an approval needs.
 pub(super) struct Approvable<'a> {
@@ -138,6 +137,8 @@ pub(super) struct Approval {
     claims: GrantedClaims,
     code: NewCode,
     remembering: Remembering,
+    /// The browser or program that approves.
+    origin: Origin,
     entry: Entry,
 }
 
@@ -161,7 +162,7 @@ impl Approval {
         request: &Approvable<'_>,
         granted: Granted,
         remembering: Remembering,
-        address: IpAddr,
+        origin: Origin,
     ) -> (Self, Secret) {
         let Granted { scope, claims } = granted;
         let (secret, now) = (Secret::generate(&context.random), context.clock.now());
@@ -185,7 +186,7 @@ impl Approval {
             .by(request.account)
             .client(&request.client.client_id)
             .subject(&code.id)
-            .from(address);
+            .from(origin.address);
         let approval = Self {
             request: request.id.clone(),
             access_key: None,
@@ -194,6 +195,7 @@ impl Approval {
             scope,
             code,
             remembering,
+            origin,
             entry,
         };
         (approval, secret)
@@ -240,6 +242,7 @@ impl Approval {
             code: &self.code.id,
             access_key: key,
             claims: &self.claims,
+            origin: &self.origin,
             at: now,
         };
         authorization_requests::link_code(tx, approved).await?;

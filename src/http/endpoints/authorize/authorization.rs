@@ -13,12 +13,14 @@ use super::response::{consent_page, redirect};
 use super::{AuthorizeError, Browser, pending_cookie};
 use crate::context::Context;
 use crate::http::caller::ResourceOwner;
+use crate::http::extract::ClientAddress;
 use crate::oauth::OAuthError;
 use crate::oauth::known_resources::KnownResources;
 use crate::resources;
 use crate::secret::{Secret, SecretHash};
 use crate::store;
 use crate::store::authorization_requests::NewRequest;
+use crate::store::origins::Origin;
 
 /// A resolved request in this browser, new or pending.
 pub(super) struct Authorization<'a> {
@@ -164,7 +166,8 @@ impl Authorization<'_> {
         new: NewRequest,
         known: Option<KnownResources>,
     ) -> store::Result<(Begin, Option<Secret>)> {
-        let (context, address) = (self.context, self.browser.address);
+        let context = self.context;
+        let origin = Origin::of(ClientAddress(self.browser.address), self.browser.headers);
         let approvable = Approvable::unstored(&new, &self.request.client);
         let claims = approvable.individual_claims(&new.shown_scope);
         let (approval, code) = if new.repeatable && claims.is_empty() {
@@ -174,7 +177,7 @@ impl Authorization<'_> {
                 None => resources::known_to(context, new.resources.as_deref()).await?,
             };
             let remembering = Remembering::Repeat(approvable.consent_key(&known));
-            let approval = Approval::new(context, &approvable, granted, remembering, address);
+            let approval = Approval::new(context, &approvable, granted, remembering, origin);
             Some(approval).unzip()
         } else {
             (None, None)
@@ -194,7 +197,7 @@ impl Authorization<'_> {
     fn code_response(&self, code: &Secret) -> Response {
         let response = self.request.receiver();
         let response = response.respond(self.context, &[("code", code.reveal())]);
-        response.into_response(self.context)
+        response.into_response(self.context, self.browser.headers)
     }
 
     fn by_redirect(&self, error: OAuthError) -> AuthorizeError {

@@ -31,6 +31,7 @@ use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::authorization_requests::{self, AuthorizationRequest};
 use crate::store::consents::{self, NewConsent};
+use crate::store::origins::Origin;
 
 /// A decision about an authorization request.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -94,18 +95,18 @@ pub struct Decided {
 )]
 pub async fn decide(
     State(context): State<SharedContext>,
-    address: ClientAddress,
+    origin: Origin,
     headers: HeaderMap,
     body: Result<JsonBody<DecisionBody>, ApiError>,
 ) -> Response {
     let request_id = body.as_ref().ok().map(|body| body.0.request_id.clone());
-    let outcome = decided(&context, address, &headers, body).await;
+    let outcome = decided(&context, origin, &headers, body).await;
     answer(&context, &headers, request_id.as_ref(), outcome)
 }
 
 async fn decided(
     context: &Context,
-    address: ClientAddress,
+    origin: Origin,
     headers: &HeaderMap,
     body: Result<JsonBody<DecisionBody>, ApiError>,
 ) -> Result<Json<Decided>, ConsentError> {
@@ -129,6 +130,7 @@ async fn decided(
     // One decision at a time: a loser reads that the request is decided, instead of waiting for its row
     // with a connection of the database.
     let _turn = context.redemptions.turn(&request_id.hash()).await?;
+    let address = ClientAddress(origin.address);
     let request = undecided(context, &decider, &request_id, headers, address).await?;
     let answer = match decision {
         DecisionOnCode::Approve => {
@@ -136,9 +138,9 @@ async fn decided(
                 page: ApprovedPage::new(client_version, scopes.as_deref()),
                 claims: granted_claims,
             };
-            approve(context, &decider, &request, &shown, address).await?
+            approve(context, &decider, &request, &shown, origin).await?
         }
-        DecisionOnCode::Repeat => repeat(context, &decider, &request, address).await?,
+        DecisionOnCode::Repeat => repeat(context, &decider, &request, origin).await?,
         DecisionOnCode::Deny => deny(context, &request, address).await?,
     };
     Ok(Json(answer))
@@ -156,7 +158,7 @@ async fn approve(
     decider: &ResourceOwner,
     request: &AuthorizationRequest,
     shown: &Shown,
-    ClientAddress(address): ClientAddress,
+    origin: Origin,
 ) -> Result<Decided, ConsentError> {
     require_approvable(decider, request)?;
     let requested = Scope::stored(&request.scope);
@@ -182,7 +184,7 @@ async fn approve(
         scope: granted,
         claims,
     };
-    let (approval, code) = Approval::new(context, &approvable, granted, remembering, address);
+    let (approval, code) = Approval::new(context, &approvable, granted, remembering, origin);
     let approval = approval.by(decider.access_key());
     commit(context, request, approval, &code).await
 }
@@ -192,7 +194,7 @@ async fn repeat(
     context: &Context,
     decider: &ResourceOwner,
     request: &AuthorizationRequest,
-    ClientAddress(address): ClientAddress,
+    origin: Origin,
 ) -> Result<Decided, ConsentError> {
     require_approvable(decider, request)?;
     let requested = Scope::stored(&request.scope);
@@ -206,7 +208,7 @@ async fn repeat(
     let known = resources::known_to(context, request.resources.as_deref()).await?;
     let remembering = Remembering::Repeat(approvable.consent_key(&known));
     let granted = Granted::without_page(granted);
-    let (approval, code) = Approval::new(context, &approvable, granted, remembering, address);
+    let (approval, code) = Approval::new(context, &approvable, granted, remembering, origin);
     commit(context, request, approval, &code).await
 }
 

@@ -35,11 +35,12 @@ pub async fn respond(
     headers: HeaderMap,
 ) -> Response {
     match sealed_response::open(&context, query.as_deref().unwrap_or_default()).await {
-        Ok(Some(response)) => pages::form_page(&response.redirect_uri, &response.parameters),
+        Ok(Some(response)) => pages::Renderer::new(&context, &headers)
+            .form(&response.redirect_uri, &response.parameters),
         Ok(None) => {
             let description = "This response is invalid or expired; start again at the application";
-            respond_without_redirect(OAuthError::invalid_request(description), &headers)
+            respond_without_redirect(&context, OAuthError::invalid_request(description), &headers)
         }
-        Err(error) => respond_without_redirect(error, &headers),
+        Err(error) => respond_without_redirect(&context, error, &headers),
     }
 }

@@ -135,7 +135,7 @@ pub async fn authorize_by_form(
     let form =
         read_form_as_sent(context.config.policies.requests.form_syntax, request, KNOWN).await;
     let outcome = keep_form(&context, form, Browser::new(&headers, address)).await;
-    outcome.unwrap_or_else(|error| respond_without_redirect(error, &headers))
+    outcome.unwrap_or_else(|error| respond_without_redirect(&context, error, &headers))
 }
 
 /// The sender of a request.
@@ -193,10 +193,10 @@ impl From<store::Error> for AuthorizeError {
 impl AuthorizeError {
     fn into_response(self, context: &Context, headers: &HeaderMap) -> Response {
         match self {
-            Self::Here(error) => respond_without_redirect(error, headers),
+            Self::Here(error) => respond_without_redirect(context, error, headers),
             Self::NotResumed(error, request_id) => {
                 let pending = (error.status() == StatusCode::BAD_REQUEST).then_some(request_id);
-                let response = respond_without_redirect(error, headers);
+                let response = respond_without_redirect(context, error, headers);
                 pending_cookie::cleared(context, headers, pending.as_ref(), response)
             }
             Self::ByRedirect {
@@ -205,7 +205,7 @@ impl AuthorizeError {
                 pending,
             } => {
                 error.log();
-                let response = response.into_response(context);
+                let response = response.into_response(context, headers);
                 pending_cookie::cleared(context, headers, pending.as_ref(), response)
             }
             Self::Problem(problem) => problem.into_response(),

@@ -1,7 +1,7 @@
 //! Responses of the authorization endpoint: to the client by redirect or by form, to the pages, and errors
 //! that are not redirected.
 
-use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
+use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use url::Url;
@@ -66,10 +66,12 @@ pub(super) struct AuthorizationResponse {
 
 impl AuthorizationResponse {
     /// Responds to a navigation of the browser: with a redirect, or with a page that posts the form.
-    pub(super) fn into_response(self, context: &Context) -> Response {
+    pub(super) fn into_response(self, context: &Context, headers: &HeaderMap) -> Response {
         match self.mode {
             ResponseMode::Query => redirect(StatusCode::FOUND, &self.in_query(context)),
-            ResponseMode::FormPost => pages::form_page(&self.redirect_uri, &self.parameters),
+            ResponseMode::FormPost => {
+                pages::Renderer::new(context, headers).form(&self.redirect_uri, &self.parameters)
+            }
         }
     }
 
@@ -119,14 +121,14 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Response {
 }
 
 /// Reports an error without a redirect: as an HTML page to browsers, as JSON to other clients.
-pub(super) fn respond_without_redirect(error: OAuthError, headers: &HeaderMap) -> Response {
-    let accepts = headers
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if error.status() == StatusCode::BAD_REQUEST && accepts.contains("text/html") {
+pub(super) fn respond_without_redirect(
+    context: &Context,
+    error: OAuthError,
+    headers: &HeaderMap,
+) -> Response {
+    if error.status() != StatusCode::UNAUTHORIZED && pages::accepts_pages(headers) {
         error.log();
-        return pages::error_page("This application cannot sign you in", &error.description);
+        return pages::Renderer::new(context, headers).sign_in_error(&error);
     }
     error.into_response()
 }

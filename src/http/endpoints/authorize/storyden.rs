@@ -51,7 +51,7 @@ pub(super) async fn authorize(
     // 1. credential type and suspension
     let caller = match Caller::without_proof(context, headers).await {
         Ok(caller) => caller,
-        Err(error) => return respond_without_redirect(error.into(), headers),
+        Err(error) => return respond_without_redirect(context, error.into(), headers),
     };
     let decider = match resource_owner(caller) {
         Ok(decider) => decider,
@@ -77,7 +77,7 @@ pub(super) async fn authorize(
     };
     let request = match resolve_request(context, decoded, visitor).await {
         Ok(request) => request,
-        Err(error) => return respond_without_redirect(error, headers),
+        Err(error) => return respond_without_redirect(context, error, headers),
     };
     // 5. permission, grant type, scope, rate limit: errors go to the redirect URI
     match store(context, &request, &decider).await {
@@ -87,7 +87,9 @@ pub(super) async fn authorize(
         ),
         Err(error) => {
             error.log();
-            request.error(context, &error).into_response(context)
+            request
+                .error(context, &error)
+                .into_response(context, headers)
         }
     }
 }

@@ -227,6 +227,7 @@ impl Exchange<'_> {
                 claims: code.claims,
                 resources: target.granted,
                 dpop_jkt: refresh_key(self.client, self.proof),
+                device: None,
                 created_at: now,
             },
             code: code.id,

@@ -221,6 +221,7 @@ async fn redeem(
             claims: GrantedClaims::default(),
             resources: None,
             dpop_jkt: refresh_key(client, proof),
+            device: Some(device.id.clone()),
             created_at: now,
         },
         token,

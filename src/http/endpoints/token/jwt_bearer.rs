@@ -104,6 +104,7 @@ impl AssertionGrant<'_> {
                 claims: GrantedClaims::default(),
                 resources: target.resources,
                 dpop_jkt: None,
+                device: None,
                 created_at: now,
             },
             issuer: accepted.issuer.id,

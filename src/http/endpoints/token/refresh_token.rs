@@ -268,6 +268,7 @@ impl Refresh<'_> {
                 claims: GrantedClaims::default(),
                 resources: None,
                 dpop_jkt: key.clone(),
+                device: None,
                 created_at: now,
             }),
             key,

@@ -133,6 +133,7 @@ impl Exchange<'_> {
             claims: GrantedClaims::default(),
             resources: None,
             dpop_jkt: None,
+            device: None,
             created_at: now,
         }
     }

@@ -1,5 +1,8 @@
 //! `account`: accounts of members.
 
+mod details;
+mod list;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -7,6 +10,7 @@ use serde::Serialize;
 
 use super::password::PasswordSource;
 use super::{Error, arguments, open, output};
+use crate::accounts::suspension;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::context::Context;
@@ -15,14 +19,15 @@ use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::closing::{self, AccountClosing, SessionlessCredentials};
 use crate::store::new_accounts::{self, NewAccount, NewEmail};
-use crate::store::revocation::{self, Target};
 use crate::store::{account_passwords, accounts};
 
 /// Commands for members' accounts.
 #[derive(Debug, Subcommand)]
 pub(super) enum Account {
     Create(Create),
-    List(List),
+    List(list::List),
+    Show(details::Show),
+    SignOut(details::SignOut),
     Suspend(Suspend),
     Reinstate(Reinstate),
     Password(SetPassword),
@@ -58,21 +63,13 @@ pub(super) struct Create {
     json: bool,
 }
 
-/// List every account.
-#[derive(Args, Debug)]
-pub(super) struct List {
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 /// Suspend an account: sign-in is refused, and sessions and grants end.
 ///
 /// Nothing that the member created is deleted; `account reinstate` lifts the suspension. This is
 /// Storyden's own suspension.
 #[derive(Args, Debug)]
 pub(super) struct Suspend {
-    /// The handle of the account, as in loki.
+    /// The handle or id of the account, as in loki.
     handle: String,
     /// Suspend without asking.
     #[arg(long)]
@@ -82,7 +79,7 @@ pub(super) struct Suspend {
 /// End the suspension of an account.
 #[derive(Args, Debug)]
 pub(super) struct Reinstate {
-    /// The handle of the account, as in loki.
+    /// The handle or id of the account, as in loki.
     handle: String,
 }
 
@@ -91,7 +88,7 @@ pub(super) struct Reinstate {
 #[derive(Args, Debug)]
 #[command(after_help = "Example: storyden-auth account password odin --generate-password")]
 pub(super) struct SetPassword {
-    /// The handle of the account, as in odin.
+    /// The handle or id of the account, as in odin.
     handle: String,
     #[command(flatten)]
     password: PasswordSource,
@@ -129,6 +126,8 @@ impl Account {
         match self {
             Self::Create(create) => create.run(&context).await,
             Self::List(list) => list.run(&context).await,
+            Self::Show(show) => show.run(&context).await,
+            Self::SignOut(sign_out) => sign_out.run(&context).await,
             Self::Suspend(Suspend { handle, yes }) => suspend(&context, &handle, yes).await,
             Self::Reinstate(Reinstate { handle }) => reinstate(&context, &handle).await,
             Self::Password(set) => set.run(&context).await,
@@ -246,34 +245,6 @@ impl CreatedAccount {
     }
 }
 
-impl List {
-    async fn run(self, context: &Context) -> Result<(), Error> {
-        let accounts = accounts::list(&context.db).await?;
-        if self.json {
-            return output::print_json(&accounts);
-        }
-        let rows = accounts.into_iter().map(|account| {
-            let state = match account.deleted_at {
-                Some(at) => format!("suspended {}", at.to_rfc3339()),
-                None => "active".to_owned(),
-            };
-            let admin = output::yes(account.admin.0);
-            [
-                account.handle,
-                account.name,
-                account.kind,
-                admin,
-                state,
-                account.id.to_string(),
-            ]
-        });
-        output::print(&output::table(
-            ["HANDLE", "NAME", "KIND", "ADMIN", "STATE", "ID"],
-            rows,
-        ))
-    }
-}
-
 impl SetPassword {
     async fn run(self, context: &Context) -> Result<(), Error> {
         let Some(password) = self.password.read(&context.random)? else {
@@ -337,12 +308,22 @@ fn sentence(credentials: SessionlessCredentials) -> String {
 }
 
 async fn suspend(context: &Context, handle: &str, yes: bool) -> Result<(), Error> {
-    find(context, handle).await?;
+    let account = find(context, handle).await?;
+    let (handle, person) = (
+        account.handle.clone(),
+        person(&account.name, &account.handle),
+    );
     output::agree(
-        &format!("Suspend {handle} and end all sessions and tokens of the account?"),
+        &format!("Suspend {person} and end all sessions and tokens of the account?"),
         yes,
     )?;
-    set_suspended(context, handle, Some(context.clock.now())).await?;
+    let entry = entry(context, Event::AccountSuspended, &account.id);
+    let write = context.db.write((account, entry), |tx, (account, entry)| {
+        Box::pin(suspension::suspend(tx, &account.handle, &account.id, entry))
+    });
+    if !write.await? {
+        return Err(no_account(&handle));
+    }
     output::note(&format!(
         "{handle} is suspended: all sessions and tokens of the account are revoked. Access keys \
          and client secrets of the account are rejected until `account reinstate {handle}`, which \
@@ -352,49 +333,17 @@ async fn suspend(context: &Context, handle: &str, yes: bool) -> Result<(), Error
 }
 
 async fn reinstate(context: &Context, handle: &str) -> Result<(), Error> {
-    set_suspended(context, handle, None).await?;
+    let account = find(context, handle).await?;
+    let handle = account.handle.clone();
+    let entry = entry(context, Event::AccountReinstated, &account.id);
+    let write = context.db.write((account, entry), |tx, (account, entry)| {
+        Box::pin(suspension::reinstate(tx, &account.handle, entry))
+    });
+    if !write.await? {
+        return Err(no_account(&handle));
+    }
     output::note(&format!("{handle} is no longer suspended"));
     Ok(())
-}
-
-async fn set_suspended(
-    context: &Context,
-    handle: &str,
-    at: Option<Timestamp>,
-) -> Result<(), Error> {
-    let event = match at {
-        Some(_) => Event::AccountSuspended,
-        None => Event::AccountReinstated,
-    };
-    let id = find(context, handle).await?.id;
-    let entry = entry(context, event, &id);
-    let found = context
-        .db
-        .write(
-            (handle.to_owned(), at, id, entry),
-            |tx, (handle, at, id, entry)| {
-                Box::pin(async move {
-                    let found = accounts::set_suspended(tx, handle, *at, entry.at).await?;
-                    if at.is_some() {
-                        let (because, now) = ("suspended", entry.at); // A-105
-                        revocation::close_account(tx, id, None, because, now).await?;
-                        let target = Target::of_account(id);
-                        revocation::end_client_credentials_grants(tx, &target, because, now)
-                            .await?;
-                    }
-                    if found {
-                        audit::insert(tx, entry).await?;
-                    }
-                    Ok(found)
-                })
-            },
-        )
-        .await?;
-    if found {
-        Ok(())
-    } else {
-        Err(no_account(handle))
-    }
 }
 
 /// Builds the audit event of an operator's action on an account.
@@ -402,14 +351,19 @@ fn entry(context: &Context, event: Event, account: &AccountId) -> Entry {
     Entry::new(event, context.clock.now()).of(account)
 }
 
-/// Finds the account of a handle from the command line.
-pub(super) async fn find(context: &Context, handle: &str) -> Result<accounts::Account, Error> {
-    let account = accounts::find_by_handle(&context.db, handle).await?;
-    account.ok_or_else(|| no_account(handle))
+/// Finds the account that the command line names by handle or id.
+pub(super) async fn find(context: &Context, name: &str) -> Result<accounts::Account, Error> {
+    let account = accounts::find_named(&context.db, name).await?;
+    account.ok_or_else(|| no_account(name))
 }
 
-fn no_account(handle: &str) -> Error {
+/// Names a person: the display name and the handle.
+fn person(name: &str, handle: &str) -> String {
+    format!("{} (@{handle})", output::clean(name))
+}
+
+fn no_account(name: &str) -> Error {
     Error::because(format!(
-        "no account has the handle {handle:?}; `account list` shows all"
+        "no account has the handle or id {name:?}; `account list` shows all"
     ))
 }
