@@ -203,7 +203,7 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::OpenApi => openapi::run(&settings()?),
         Command::Doctor(doctor) => {
             let settings = Config::from_environment(env_file);
-            doctor.run(settings, env_file).await
+            Box::pin(doctor.run(settings, env_file)).await
         }
         Command::Healthcheck(healthcheck) => healthcheck.run(&settings()?).await,
         Command::Completions(completions) => completions.run(),

@@ -72,10 +72,11 @@ impl Tx {
 
     /// Runs the statements of a migration.
     pub(in crate::store) async fn execute_script(&mut self, script: &str) -> Result<()> {
-        Ok(match self {
+        match self {
             Self::Sqlite(connection) => connection.execute_script(script)?,
             Self::Postgres(tx) => postgres_script(tx, script).await?,
-        })
+        }
+        Ok(())
     }
 
     /// Selects the text for the engine.
