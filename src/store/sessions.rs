@@ -281,7 +281,7 @@ pub async fn revoke_one(
     Ok(ended > 0)
 }
 
-/// Counts the sessions that [`revoke_all`] would revoke, up to [`COUNTED`].
+/// Counts the sessions that a revocation of all would revoke, up to 100,000.
 pub async fn count_open(db: &Db, account: &AccountId, keep: Option<&SessionId>) -> Result<u64> {
     const SQL: Sql = sql!(
         "SELECT COUNT(*) AS n FROM (SELECT 1 FROM sessions x WHERE x.account_id = $1 \
