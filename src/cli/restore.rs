@@ -168,7 +168,13 @@ async fn verify(path: &Path, manifest: &Manifest) -> Result<bool, Error> {
 
 async fn verify_open(db: &Db, path: &Path) -> Result<copy::FileFacts, Error> {
     let size = std::fs::metadata(path).map_or(0, |about| about.len());
-    let faults = with_bytes(copy::faults(db), "checked", size, || 0).await;
+    let mut faults = with_bytes(copy::faults(db), "checked", size, || 0).await;
+    if matches!(&faults, Ok(faults) if copy::are_of_indexes(faults)) {
+        faults = match copy::rebuild_indexes(db).await {
+            Ok(()) => with_bytes(copy::faults(db), "checked", size, || 0).await,
+            Err(error) => Err(error),
+        };
+    }
     match faults {
         Ok(faults) if faults.is_empty() => Ok(copy::facts(db).await?),
         Ok(faults) => Err(damaged(path, &faults.join("; "))),
