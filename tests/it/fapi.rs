@@ -245,6 +245,10 @@ both! {
         let key = ProofKey::new();
         let code = app.code(&server, &odin).await;
         other.exchange(&server, &code, &key).await.expect_error(400, "invalid_grant");
+        // A missing code verifier is `invalid_grant` for the suite of FAPI 2.0.
+        let without_verifier = &exchange_form(&code)[..3];
+        let answer = app.token(&server, without_verifier, Some(&key.token_proof(&server))).await;
+        answer.expect_error(400, "invalid_grant");
         server.turn(Duration::seconds(61));
         app.exchange(&server, &code, &key).await.expect_error(400, "invalid_grant");
         let code = app.code(&server, &odin).await;

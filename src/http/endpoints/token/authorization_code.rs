@@ -90,7 +90,8 @@ impl Exchange<'_> {
             .filter(|code| code.client == self.client.row_id)
             .ok_or_else(|| self.invalid_code(context, CodeFault::Unknown))?;
         self.check_redirect_uri(context, &code)?;
-        check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
+        let checked = check_verifier(code.code_challenge.as_ref(), verifier, self.client.fapi);
+        checked.map_err(|refused| {
             // a wrong verifier does not consume the code, so failures are rate limited per code.
             match context.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
                 Ok(()) => refused,
@@ -263,14 +264,17 @@ impl Exchange<'_> {
 }
 
 /// Verifies PKCE (RFC 7636 §4.6). Rejects a missing verifier and an unexpected verifier: both can be a
-/// PKCE downgrade attack (RFC 9700 §4.8.2).
+/// PKCE downgrade attack (RFC 9700 §4.8.2). For a missing verifier, the suite of FAPI 2.0 accepts only
+/// `invalid_grant`.
 fn check_verifier(
     challenge: Option<&CodeChallenge>,
     verifier: Option<&CodeVerifier>,
+    fapi: bool,
 ) -> Result<(), OAuthError> {
     let description = match (challenge, verifier) {
         (Some(challenge), Some(verifier)) if challenge.is_met_by(verifier) => return Ok(()),
         (None, None) => return Ok(()),
+        (Some(_), None) if fapi => "Missing code_verifier",
         (Some(_), None) => return Err(OAuthError::invalid_request("Missing code_verifier")),
         (Some(_), Some(_)) => "Code verifier does not match the code challenge",
         (None, Some(_)) => "A code_verifier was sent for a code without a challenge",
