@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use time::Duration;
 use url::Url;
 
 use super::Credentials;
@@ -22,10 +21,6 @@ use crate::store::{assertions, client_keys};
 
 /// Maximum size of a key set, in bytes.
 const KEY_SET_BYTES_MAX: usize = 16 * 1_024;
-/// Cache lifetime of a key set.
-const KEY_SET_TTL: Duration = Duration::minutes(10);
-/// Minimum age of a cached key set before a signature by an unknown key causes a new fetch.
-const REFETCH_AGE_MIN: Duration = Duration::seconds(30);
 
 /// Reads the client id from an unverified assertion: `client_id` is optional beside an assertion (RFC
 /// 7521 §4.2).
@@ -121,14 +116,11 @@ pub(super) async fn check_signature(
     let Some(uri) = &own.jwks_uri else {
         return Ok(Err(AssertionError::NoKey));
     };
-    let now = context.clock.now();
-    if let Some(set) = context.remote_key_sets.get(uri) {
-        let checked = check(&set.jwks);
-        let age = now - set.fetched_at;
-        let may_have_changed = checked == Err(AssertionError::NoKey) && age >= REFETCH_AGE_MIN;
-        if age < KEY_SET_TTL && !may_have_changed {
-            return Ok(checked);
-        }
+    let cached = context
+        .remote_key_sets
+        .check(uri, context.clock.now(), check);
+    if let Some(checked) = cached {
+        return Ok(checked);
     }
     let set = fetch_set(context, client, uri).await?;
     Ok(check(&set.jwks))

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use time::Duration;
 use url::Url;
 
 use crate::context::Context;
@@ -17,10 +16,6 @@ use crate::store::issuers::Issuer;
 
 /// Maximum size of metadata and of a key set, in bytes.
 const DOCUMENT_BYTES_MAX: usize = 64 * 1_024;
-/// Cache lifetime of a key set.
-const KEY_SET_TTL: Duration = Duration::minutes(10);
-/// Minimum age of a cached key set before a signature by an unknown key causes a new fetch.
-const REFETCH_AGE_MIN: Duration = Duration::seconds(30);
 
 /// Verifies the signature of an assertion. If no cached key matches, fetches the keys again, because the issuer
 /// may have rotated keys.
@@ -34,13 +29,11 @@ pub(super) async fn check_signature(
 ) -> Result<Result<(), AssertionError>, OAuthError> {
     let check = |jwks: &Value| keys::check_identity_assertion(assertion, jwks);
     let place = place(issuer);
-    if let Some(set) = context.remote_key_sets.get(&place) {
-        let checked = check(&set.jwks);
-        let age = context.clock.now() - set.fetched_at;
-        let may_have_changed = checked == Err(AssertionError::NoKey) && age >= REFETCH_AGE_MIN;
-        if age < KEY_SET_TTL && !may_have_changed {
-            return Ok(checked);
-        }
+    let cached = context
+        .remote_key_sets
+        .check(&place, context.clock.now(), check);
+    if let Some(checked) = cached {
+        return Ok(checked);
     }
     let limited = context.limits.spend(&[(KEYS_ISSUER, issuer.id.as_str())]);
     limited.map_err(|wait| {

@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use time::Duration;
 
+use super::assertion_signature::AssertionError;
 use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::clock::Timestamp;
 use crate::single_flight::SingleFlight;
 
 /// Maximum number of cached key sets.
 const SETS_MAX: u64 = 500;
+/// Cache lifetime of a key set.
+const TTL: Duration = Duration::minutes(10);
+/// Minimum age of a cached key set before a signature by an unknown key causes a new fetch.
+const REFETCH_AGE_MIN: Duration = Duration::seconds(30);
 
 /// A key set as published.
 #[derive(Clone, Debug)]
@@ -42,10 +48,20 @@ impl RemoteKeySets {
         }
     }
 
-    /// Returns the cached key set of a URL.
+    /// Verifies a signature with the cached key set of a URL. `None` if the keys must be fetched: no set is
+    /// cached, the set is too old, or no key matches and the keys may have been rotated.
     #[must_use]
-    pub fn get(&self, url: &str) -> Option<KeySet> {
-        self.sets.get(url).map(|set| KeySet::clone(&set))
+    pub fn check(
+        &self,
+        url: &str,
+        now: Timestamp,
+        check: impl FnOnce(&Value) -> Result<(), AssertionError>,
+    ) -> Option<Result<(), AssertionError>> {
+        let set = self.sets.get(url)?;
+        let checked = check(&set.jwks);
+        let age = now - set.fetched_at;
+        let may_have_changed = checked == Err(AssertionError::NoKey) && age >= REFETCH_AGE_MIN;
+        (age < TTL && !may_have_changed).then_some(checked)
     }
 
     /// Stores the key set of a URL.
