@@ -214,11 +214,6 @@ pub async fn map(
             "subject must have 1 to {SUBJECT_MAX} bytes and no control characters"
         )));
     }
-    if rows::count_subjects(&context.db, &issuer.id).await? >= SUBJECTS_MAX {
-        return Err(Error::Invalid(format!(
-            "The issuer has {SUBJECTS_MAX} mapped subjects already, the most that are possible"
-        )));
-    }
     let entry = entry.subject(&issuer.id).of(&account.id);
     let input = (
         issuer.id.clone(),
@@ -233,11 +228,20 @@ pub async fn map(
                 if !rows::hold(tx, issuer).await? {
                     return Err(store::Error::Gone);
                 }
+                if rows::count_other_subjects(tx, issuer, subject).await? >= SUBJECTS_MAX {
+                    return Ok(false);
+                }
                 rows::map(tx, issuer, subject, account, entry.at).await?;
-                audit::insert(tx, entry).await
+                audit::insert(tx, entry).await?;
+                Ok(true)
             })
         });
-    mapped.await.map_err(of_write)
+    if mapped.await.map_err(of_write)? {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "The issuer has {SUBJECTS_MAX} mapped subjects already, the most that are possible"
+    )))
 }
 
 /// Removes the mapping of a subject.

@@ -165,13 +165,15 @@ pub async fn subjects(db: &Db, issuer: &IssuerId, most: i64) -> Result<Vec<Mappe
     .await
 }
 
-/// Counts the mapped subjects of an issuer.
-pub async fn count_subjects(db: &Db, issuer: &IssuerId) -> Result<i64> {
-    db.fetch_one(
-        "SELECT COUNT(*) AS n FROM auth_issuer_subjects WHERE issuer_id = $1",
-        &[issuer.into()],
-    )
-    .await
+/// Counts the mapped subjects of an issuer, without `subject`.
+pub async fn count_other_subjects(tx: &mut Tx, issuer: &IssuerId, subject: &str) -> Result<i64> {
+    let counted = tx
+        .fetch_optional(
+            "SELECT COUNT(*) AS n FROM auth_issuer_subjects WHERE issuer_id = $1 AND subject <> $2",
+            &[issuer.into(), subject.into()],
+        )
+        .await?;
+    Ok(counted.unwrap_or_default())
 }
 
 /// Maps a subject of an issuer to an account, in place of an earlier account.

@@ -377,6 +377,21 @@ both! {
         assert!(shown["grant_types_supported"].as_array().unwrap().contains(&json!(GRANT)));
     }
 
+    /// Issue 16: at the maximum of mapped subjects, a known subject can still be mapped to another account.
+    async fn mapped_subjects_have_a_maximum(setup: Setup) {
+        let community = Community::start(setup).await;
+        let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
+                    INSERT INTO auth_issuer_subjects (issuer_id, subject, account_id, created_at) \
+                    SELECT s.issuer_id, 'filler-' || i, s.account_id, s.created_at FROM auth_issuer_subjects s, n \
+                    WHERE s.subject = 'u1'";
+        assert_eq!(community.server.sql(fill, &[]).await, 9_999);
+        let refused = community.map("u2", Some("frigg")).await.expect(400);
+        assert!(refused.text("detail").contains("10000 mapped subjects"), "{}", refused.body);
+        community.map("u1", Some("odin")).await.expect(200);
+        community.map("filler-1", None).await.expect(200);
+        community.map("u2", Some("frigg")).await.expect(200);
+    }
+
     /// Issue 16: the commands for issuers.
     async fn an_operator_manages_issuers(setup: Setup) {
         const URL: &str = "https://idp.invalid";
