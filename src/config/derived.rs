@@ -1,0 +1,148 @@
+//! Values that follow from several settings, or from a setting and the profile.
+
+use time::Duration;
+
+use super::{Config, Permissions, TokenStorage};
+use crate::clock::Timestamp;
+use crate::database_url::{DatabaseUrl, SqliteUrl};
+use crate::oauth::known_resources::KnownResources;
+use crate::oauth::permission::{Permission, PermissionSet};
+use crate::oauth::private_use_scheme::PrivateUseSchemes;
+use crate::oauth::scope::{Scope, ScopeName};
+
+/// Lifetime of a remembered approval while grants have no end.
+pub(super) const CONSENT_TTL: Duration = Duration::days(180);
+
+impl Config {
+    /// Returns the configured database, or the default SQLite file in `DATA_DIR`.
+    #[must_use]
+    pub fn database(&self) -> DatabaseUrl {
+        self.database_url.clone().unwrap_or_else(|| {
+            DatabaseUrl::Sqlite(SqliteUrl::file(self.data_dir.join("storyden-auth.db")))
+        })
+    }
+
+    /// Returns the lifetime of an authorization code.
+    #[must_use]
+    pub fn code_ttl(&self) -> Duration {
+        self.authorization_code_ttl
+            .unwrap_or(self.policies.defaults.code_ttl)
+    }
+
+    /// Returns the expiry of a refresh token issued now, in a grant that started at `started_at`.
+    #[must_use]
+    pub fn refresh_token_expiry(&self, now: Timestamp, started_at: Timestamp) -> Timestamp {
+        let end = now + self.refresh_token_ttl;
+        let last = self.grant_ttl.or(self.policies.defaults.grant_ttl);
+        last.map_or(end, |ttl| end.min(started_at + ttl))
+    }
+
+    /// Returns true if approvals are remembered.
+    #[must_use]
+    pub fn remembers_consent(&self) -> bool {
+        self.remember_consent && !self.policies.consent.never_remembered
+    }
+
+    /// Returns the expiry of an approval that is remembered now: the same lifetime as of a grant.
+    #[must_use]
+    pub fn consent_expiry(&self, now: Timestamp) -> Timestamp {
+        let lifetime = self.grant_ttl.or(self.policies.defaults.grant_ttl);
+        now + lifetime.unwrap_or(CONSENT_TTL)
+    }
+
+    /// Returns the window in which a client may repeat a refresh after a lost response.
+    #[must_use]
+    pub fn reuse_window(&self) -> Duration {
+        if self.policies.tokens.reuse_window_ignored {
+            Duration::ZERO
+        } else {
+            self.refresh_reuse_window
+        }
+    }
+
+    /// Returns the scope allowed to self-registered clients.
+    #[must_use]
+    pub fn registration_scope(&self) -> Scope {
+        let permissions = match self.registration_permissions {
+            Some(Permissions(permissions)) => permissions,
+            None => self.policies.defaults.registration_permissions,
+        };
+        standard_scope_and(permissions.iter())
+    }
+
+    /// Returns the private-use schemes without a dot that may be registered.
+    #[must_use]
+    pub fn private_use_schemes(&self) -> PrivateUseSchemes {
+        let usual = || PrivateUseSchemes::of(self.policies.defaults.private_use_schemes);
+        self.private_use_schemes.clone().unwrap_or_else(usual)
+    }
+
+    /// Returns the resources that tokens may be for (RFC 8707).
+    #[must_use]
+    pub fn known_resources(&self) -> KnownResources {
+        KnownResources::new(&self.issuer(), &self.resources.0)
+    }
+
+    /// Returns true if a client id may be the URL of a metadata document.
+    #[must_use]
+    pub fn documents_enabled(&self) -> bool {
+        let default = self.policies.defaults.client_documents_enabled;
+        self.oauth_enabled && self.cimd_enabled.unwrap_or(default)
+    }
+
+    /// Returns the scope allowed to clients from metadata documents
+    /// (storyden-contract.md#mapping-a-document).
+    #[must_use]
+    pub fn document_scope(&self) -> Scope {
+        let permissions = match self.cimd_permissions {
+            Some(Permissions(permissions)) => permissions,
+            None => PermissionSet::READING,
+        };
+        let is_allowed = |one: &Permission| self.cimd_privileged || !one.is_privileged();
+        standard_scope_and(permissions.iter().filter(is_allowed))
+    }
+
+    /// Returns true if remote servers may be on loopback addresses.
+    #[must_use]
+    pub fn remote_is_insecure(&self) -> bool {
+        self.remote_insecure
+            .unwrap_or(self.policies.defaults.remote_loopback_allowed)
+    }
+
+    /// Returns the client name of this server as a client of remote servers. In `standards` the name is
+    /// the host of the web address, because servers such as this reserve the name Storyden against
+    /// impersonation.
+    #[must_use]
+    pub fn own_client_name(&self) -> String {
+        if let Some(name) = self.policies.remote.client_name {
+            return name.to_owned();
+        }
+        let web = self.web_address();
+        web.host_str().unwrap_or("Storyden").to_owned()
+    }
+
+    /// Returns the storage form of remote tokens.
+    #[must_use]
+    pub fn remote_storage(&self) -> TokenStorage {
+        let usual = if self.policies.defaults.remote_tokens_unencrypted {
+            TokenStorage::Storyden
+        } else {
+            TokenStorage::Sealed
+        };
+        self.remote_token_storage.unwrap_or(usual)
+    }
+
+    /// Returns true if cookies are marked `Secure`: always, unless the API is plain http on this
+    /// computer.
+    #[must_use]
+    pub fn secure_cookies(&self) -> bool {
+        self.policies.session_cookie.always_secure || self.public_api_address.scheme() == "https"
+    }
+}
+
+fn standard_scope_and(permissions: impl Iterator<Item = Permission>) -> Scope {
+    let standard = ScopeName::STANDARD.iter().copied();
+    standard
+        .chain(permissions.map(ScopeName::Permission))
+        .collect()
+}
