@@ -1,5 +1,9 @@
 //! Storyden's permissions: held by members through roles, and named by scopes.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+
 /// Makes the enum, its names on the wire and the published order from one list.
 macro_rules! permissions {
     ($($variant:ident = $name:literal,)*) => {
@@ -93,6 +97,52 @@ impl Permission {
 /// A set of permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PermissionSet(u64);
+
+/// Reads a JSON list of names. Unknown names count as not there.
+impl<'de> Deserialize<'de> for PermissionSet {
+    fn deserialize<D: Deserializer<'de>>(names: D) -> Result<Self, D::Error> {
+        names.deserialize_seq(NamesVisitor)
+    }
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = PermissionSet;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of names of permissions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<PermissionSet, A::Error> {
+        let mut set = PermissionSet::EMPTY;
+        while let Some(NameRead(permission)) = names.next_element()? {
+            set = set.union(permission.into_iter().collect());
+        }
+        Ok(set)
+    }
+}
+
+/// The permission with a name, read without a copy of the name.
+struct NameRead(Option<Permission>);
+
+impl<'de> Deserialize<'de> for NameRead {
+    fn deserialize<D: Deserializer<'de>>(name: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = NameRead;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a permission")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<NameRead, E> {
+                Ok(NameRead(Permission::from_name(name)))
+            }
+        }
+        name.deserialize_str(NameVisitor)
+    }
+}
 
 impl PermissionSet {
     /// The empty set.

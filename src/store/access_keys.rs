@@ -1,9 +1,10 @@
 //! Access keys of members and bots: rows of `authentications` with the service `access_key`
 //! (storyden-contract.md#access-keys).
 
-use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_account};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::lookup::{Lookup, lookup};
 use super::open_revocations::BATCH;
 use super::paging::{ListSql, Page, Paged};
 use super::row::row;
@@ -61,15 +62,16 @@ row!(KeyRow: key_id, key_identifier, key_token, key_disabled, key_expires_at);
 
 /// Finds a key by identifier, compared byte for byte.
 pub async fn find(db: &Db, identifier: &str) -> Result<Option<AccessKey>> {
-    const SQL: Sql = sql!(
-        "SELECT k.id AS key_id, k.identifier AS key_identifier, k.token AS key_token, \
+    const FIND: Lookup = lookup!(
+        1 key: SELECT "k.id AS key_id, k.identifier AS key_identifier, k.token AS key_token, \
          k.disabled AS key_disabled, k.expires_at AS key_expires_at, ",
-        ACCOUNT_COLUMNS,
-        " FROM authentications k JOIN accounts a ON a.id = k.account_authentication ",
+        ACCOUNT_COLUMNS;
+        FROM "authentications k JOIN accounts a ON a.id = k.account_authentication ",
         ACCOUNT_ROLES,
-        " WHERE k.service = 'access_key' AND k.identifier = $1"
+        " WHERE k.service = 'access_key' AND k.identifier = ", [1]
     );
-    let found = find_with_account::<KeyRow>(db, SQL, &[identifier.into()]).await?;
+    let rows = db.look_up(FIND, &[Some(identifier)]).await?;
+    let found = WithAccount::<KeyRow>::decode(&rows)?;
     let Some(WithAccount { row, account }) = found else {
         return Ok(None);
     };

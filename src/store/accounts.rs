@@ -4,11 +4,12 @@ use super::approver::{ApproverColumns, GRANT_APPROVER};
 use super::db::{Db, Tx};
 use super::derived_grants::ANCESTOR_ENDED;
 use super::error::Result;
+use super::lookup::{Lookup, lookup};
 use super::open_revocations::GRANT_ENDED;
 use super::row::{EngineRow, Row, row};
 use super::sql::{Sql, sql};
 use super::userinfo_terms::{TERMS_COLUMNS, TermsColumns, UserinfoTerms};
-use super::value::{Flag, Names, Value};
+use super::value::{Flag, JsonColumn};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, GrantId, RoleId};
 use crate::oauth::permission::{Permission, PermissionSet};
@@ -53,14 +54,21 @@ pub struct AccountColumns {
     account_admin: Option<Flag>,
     account_deleted_at: Option<Timestamp>,
     account_unproven: Flag,
-    role_id: Option<RoleId>,
-    role_permissions: Option<Names>,
+    role: RoleColumns,
 }
 
 row!(AccountColumns:
-    account_id, account_handle, account_name, account_admin, account_deleted_at, account_unproven,
-    role_id, role_permissions
+    account_id, account_handle, account_name, account_admin, account_deleted_at, account_unproven;
+    role
 );
+
+/// The role in a row of `ACCOUNT_COLUMNS`.
+struct RoleColumns {
+    role_id: Option<RoleId>,
+    role_permissions: Option<JsonColumn<PermissionSet>>,
+}
+
+row!(RoleColumns: role_id, role_permissions);
 
 /// An account with the current permissions.
 #[derive(Clone, Debug)]
@@ -96,27 +104,33 @@ impl Account {
     /// Builds an account from the rows of `ACCOUNT_COLUMNS`, a row per role; `None` if there is no
     /// account.
     pub(super) fn from_rows<'a>(
-        rows: impl IntoIterator<Item = &'a AccountColumns>,
+        rows: impl IntoIterator<Item = &'a AccountColumns> + Clone,
+    ) -> Option<Self> {
+        let first = rows.clone().into_iter().next()?;
+        Self::with_roles(first, rows.into_iter().map(|row| &row.role))
+    }
+
+    fn with_roles<'a>(
+        row: &AccountColumns,
+        roles: impl IntoIterator<Item = &'a RoleColumns>,
     ) -> Option<Self> {
         let (mut guest, mut member, mut admin) = (
             PermissionSet::GUEST,
             PermissionSet::MEMBER,
             PermissionSet::ADMIN,
         );
-        let (mut held, mut first) = (PermissionSet::EMPTY, None);
-        for row in rows {
-            first.get_or_insert(row);
-            let Some(role) = &row.role_id else { continue };
-            let names = row.role_permissions.as_ref();
-            let permissions = PermissionSet::from_names(names.into_iter().flat_map(Names::iter));
-            match role.as_str() {
+        let mut held = PermissionSet::EMPTY;
+        for role in roles {
+            let Some(id) = &role.role_id else { continue };
+            let permissions = role.role_permissions.as_ref();
+            let permissions = permissions.map_or(PermissionSet::EMPTY, |column| column.0);
+            match id.as_str() {
                 GUEST_ROLE => guest = permissions,
                 MEMBER_ROLE => member = permissions,
                 ADMIN_ROLE => admin = permissions,
                 _ => held = held.union(permissions),
             }
         }
-        let row = first?;
         let is_admin = row.account_admin.is_some_and(|flag| flag.0);
         // As in Storyden: in e-mail sign-in mode, an account without a verified address has only the
         // guest permissions.
@@ -142,45 +156,33 @@ pub(super) struct WithAccount<T, A = Account> {
     pub(super) account: A,
 }
 
-/// A row per role of the account.
-struct RoleRow<T> {
-    row: T,
-    account: AccountColumns,
-}
-
-impl<T: Row> Row for RoleRow<T> {
-    fn decode(row: &EngineRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            row: T::decode(row)?,
-            account: AccountColumns::decode(row)?,
-        })
+impl<T: Row> WithAccount<T, Option<Account>> {
+    /// Decodes the rows of a query with `ACCOUNT_COLUMNS` that finds at most one row, repeated for each role of an
+    /// account that may be missing (outer join). Only the role is decoded from each row.
+    pub(super) fn optional(rows: &[EngineRow]) -> Result<Option<Self>> {
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
+        let roles: Vec<RoleColumns> = rows
+            .iter()
+            .map(RoleColumns::decode)
+            .collect::<sqlx::Result<_>>()?;
+        Ok(Some(Self {
+            row: T::decode(first)?,
+            account: Account::with_roles(&AccountColumns::decode(first)?, &roles),
+        }))
     }
 }
 
-/// Runs a query with `ACCOUNT_COLUMNS` that finds at most one row, repeated for each role. `None` also if
-/// there is no account.
-pub(super) async fn find_with_account<T: Row>(
-    db: &Db,
-    sql: Sql,
-    args: &[Value],
-) -> Result<Option<WithAccount<T>>> {
-    let found = find_with_optional_account(db, sql, args).await?;
-    Ok(found.and_then(|WithAccount { row, account }| {
-        let account = account?;
-        Some(WithAccount { row, account })
-    }))
-}
-
-/// Runs a query as [`find_with_account`] does, with an outer join of the account.
-pub(super) async fn find_with_optional_account<T: Row>(
-    db: &Db,
-    sql: Sql,
-    args: &[Value],
-) -> Result<Option<WithAccount<T, Option<Account>>>> {
-    let rows: Vec<RoleRow<T>> = db.fetch_all(sql, args).await?;
-    let account = Account::from_rows(rows.iter().map(|row| &row.account));
-    let first = rows.into_iter().next();
-    Ok(first.map(|RoleRow { row, .. }| WithAccount { row, account }))
+impl<T: Row> WithAccount<T> {
+    /// Decodes rows as [`WithAccount::optional`] does. `None` also if there is no account.
+    pub(super) fn decode(rows: &[EngineRow]) -> Result<Option<Self>> {
+        let found = WithAccount::optional(rows)?;
+        Ok(found.and_then(|WithAccount { row, account }| {
+            let account = account?;
+            Some(Self { row, account })
+        }))
+    }
 }
 
 /// The claims of an access token that identify the grant, the client, and the account.
@@ -225,35 +227,31 @@ pub async fn find_by_token(
     token: TokenOrigin<'_>,
     now: Timestamp,
 ) -> Result<Option<TokenAccount>> {
-    const SQL: Sql = sql!(
-        "SELECT ",
-        ACCOUNT_COLUMNS,
-        ", ",
-        GRANT_APPROVER,
-        ", ",
-        TERMS_COLUMNS,
-        ", y.fapi IS NOT NULL AND y.fapi AS client_fapi FROM accounts a LEFT JOIN auth_grants g ON g.id = $2 \
+    const FIND: Lookup = lookup!(
+        5 keys: SELECT ACCOUNT_COLUMNS, ", ", GRANT_APPROVER, ", ", TERMS_COLUMNS,
+        ", y.fapi IS NOT NULL AND y.fapi AS client_fapi";
+        FROM "accounts a LEFT JOIN auth_grants g ON g.id = ", [2], " \
          LEFT JOIN auth_clients y ON y.client_id = g.client_id \
          LEFT JOIN authentications v ON v.id = g.access_key_id ",
         ACCOUNT_ROLES,
-        " WHERE a.id = $1 AND (g.id IS NULL OR NOT ",
+        " WHERE a.id = ", [1], " AND (g.id IS NULL OR NOT ",
         GRANT_ENDED,
         ") AND NOT ",
-        ANCESTOR_ENDED,
-        " AND NOT EXISTS (SELECT 1 FROM auth_revoked_tokens x WHERE x.jti = $3) \
-         AND ($4 IS NULL OR EXISTS (SELECT 1 FROM oauth_clients c \
-             WHERE c.client_id = $4 AND (g.id IS NULL OR g.client_id = c.id))) \
-         AND NOT EXISTS (SELECT 1 FROM auth_keys sk WHERE sk.kid = $5 AND sk.revoked_at IS NOT NULL)"
+        ANCESTOR_ENDED, [2],
+        ") AND NOT EXISTS (SELECT 1 FROM auth_revoked_tokens x WHERE x.jti = ", [3], ") AND (", [4],
+        " IS NULL OR EXISTS (SELECT 1 FROM oauth_clients c WHERE c.client_id = ", [4],
+        " AND (g.id IS NULL OR g.client_id = c.id))) \
+         AND NOT EXISTS (SELECT 1 FROM auth_keys sk WHERE sk.kid = ", [5], " AND sk.revoked_at IS NOT NULL)"
     );
-    let text = |value: Option<&str>| Value::from(value.map(str::to_owned));
-    let parameters = [
-        token.account.into(),
-        token.grant.into(),
-        text(token.jti),
-        text(token.client_id),
-        text(token.kid),
+    let keys = [
+        Some(token.account.as_str()),
+        token.grant.map(GrantId::as_str),
+        token.jti,
+        token.client_id,
+        token.kid,
     ];
-    let found = find_with_account::<TokenRow>(db, SQL, &parameters).await?;
+    let rows = db.look_up(FIND, &keys).await?;
+    let found = WithAccount::<TokenRow>::decode(&rows)?;
     let Some(WithAccount { row, account }) = found else {
         return Ok(None);
     };
@@ -335,11 +333,15 @@ row!(Email: email_address, verified);
 
 /// Lists the e-mail addresses of an account, oldest first.
 pub async fn emails(db: &Db, id: &AccountId) -> Result<Vec<Email>> {
-    db.fetch_all(
-        "SELECT email_address, verified FROM emails WHERE account_id = $1 ORDER BY created_at, id",
-        &[id.into()],
-    )
-    .await
+    const FIND: Lookup = lookup!(
+        1 key: SELECT "e.email_address, e.verified";
+        FROM "emails e WHERE e.account_id = ", [1], " ORDER BY e.created_at, e.id"
+    );
+    let rows = db.look_up(FIND, &[Some(id.as_str())]).await?;
+    Ok(rows
+        .iter()
+        .map(Email::decode)
+        .collect::<sqlx::Result<_>>()?)
 }
 
 /// An account in the list of accounts.

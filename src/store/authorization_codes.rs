@@ -1,9 +1,10 @@
 //! Authorization codes: `oauth_authorisation_codes`.
 
-use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_account};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount};
 use super::approver::{Approver, ApproverColumns, REQUEST_APPROVER};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::lookup::{Lookup, lookup};
 use super::open_revocations::CODE_ENDED;
 use super::row::row;
 use super::sql::{Sql, sql};
@@ -86,8 +87,8 @@ row!(CodeRow:
 
 /// Finds a code by hash.
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
-    const SQL: Sql = sql!(
-        "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, \
+    const FIND: Lookup = lookup!(
+        1 key: SELECT "k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, \
          k.nonce, k.code_challenge, k.created_at AS code_created_at, k.expires_at, k.consumed_at, \
          CASE WHEN i.auth_time_unknown THEN NULL ELSE i.auth_time END AS auth_time, \
          i.sign_in_method, i.granted_claims, i.redirect_uri_given, i.resources, i.dpop_jkt, ",
@@ -95,14 +96,15 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
         " AS revoked, ",
         REQUEST_APPROVER,
         ", ",
-        ACCOUNT_COLUMNS,
-        " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id \
+        ACCOUNT_COLUMNS;
+        FROM "oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id \
          LEFT JOIN auth_request_details i ON i.code_id = k.id \
          LEFT JOIN authentications v ON v.id = i.access_key_id ",
         ACCOUNT_ROLES,
-        " WHERE k.code_hash = $1"
+        " WHERE k.code_hash = ", [1]
     );
-    let found = find_with_account::<CodeRow>(db, SQL, &[code.into()]).await?;
+    let rows = db.look_up(FIND, &[Some(code.as_str())]).await?;
+    let found = WithAccount::<CodeRow>::decode(&rows)?;
     let Some(WithAccount { row, account }) = found else {
         return Ok(None);
     };

@@ -5,7 +5,8 @@ use sha2::{Digest as _, Sha256};
 use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, AccountColumns};
 use super::db::Db;
 use super::error::Result;
-use super::row::row;
+use super::lookup::{Lookup, lookup};
+use super::row::{Row, row};
 use super::sql::{Sql, sql};
 use super::value::{Flag, JsonColumn, Names};
 use crate::clock::Timestamp;
@@ -297,13 +298,12 @@ impl From<ClientColumns> for Client {
 
 /// Finds a client by client id, compared byte for byte.
 pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>> {
-    const SQL: Sql = sql!(
-        "SELECT ",
-        CLIENT_COLUMNS,
-        " FROM oauth_clients c WHERE c.client_id = $1 AND ",
-        IS_NOT_DELETED
+    const FIND: Lookup = lookup!(
+        1 key: SELECT CLIENT_COLUMNS;
+        FROM "oauth_clients c WHERE c.client_id = ", [1], " AND ", IS_NOT_DELETED
     );
-    let row: Option<ClientColumns> = db.fetch_optional(SQL, &[client_id.into()]).await?;
+    let rows = db.look_up(FIND, &[Some(client_id)]).await?;
+    let row = rows.first().map(ClientColumns::decode).transpose()?;
     Ok(row.map(Client::from))
 }
 

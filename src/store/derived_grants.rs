@@ -8,12 +8,11 @@ use super::sql::{Sql, sql};
 use crate::clock::Timestamp;
 use crate::ids::{ClientRowId, GrantId};
 
-/// Condition: a grant that the grant `$2` derives from is revoked.
+/// Begins a condition: a grant that another grant derives from is revoked. The id of the other grant and `)` follow.
 pub(super) const ANCESTOR_ENDED: Sql = sql!(
-    "EXISTS (SELECT 1 FROM auth_derived_grants d JOIN auth_grants g ON g.id = d.ancestor_id \
-     WHERE d.grant_id = $2 AND ",
+    "EXISTS (SELECT 1 FROM auth_derived_grants d JOIN auth_grants g ON g.id = d.ancestor_id AND ",
     GRANT_ENDED,
-    ")"
+    " WHERE d.grant_id = "
 );
 
 /// Finds a live grant of a client that derives directly from `parent` and was created after `since`.

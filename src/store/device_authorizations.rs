@@ -1,12 +1,11 @@
 //! Device authorizations (RFC 8628): `oauth_device_authorisations`, and the origin of the requests in
 //! `auth_device_origins`.
 
-use super::accounts::{
-    ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_optional_account,
-};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount};
 use super::clients::{CLIENT_COLUMNS, Client, ClientColumns, IS_NOT_DELETED};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::lookup::{Lookup, lookup};
 use super::open_revocations::{DEVICE_ENDED, NEWEST_REVOCATION};
 use super::row::row;
 use super::shown_consents::{SHOWN_COLUMNS, ShownColumns, ShownConsent};
@@ -84,19 +83,13 @@ pub async fn find_by_device_code(
     db: &Db,
     device_code: &SecretHash,
 ) -> Result<Option<PolledDevice>> {
-    const SQL: Sql = sql!(
-        "SELECT d.client_id AS device_client_id, ",
-        DEVICE_ENDED,
-        " AS revoked, ",
-        GRANT_COLUMNS,
-        ", ",
-        ACCOUNT_COLUMNS,
-        " FROM oauth_device_authorisations d \
-         LEFT JOIN accounts a ON a.id = d.approved_by_account_id ",
-        ACCOUNT_ROLES,
-        " WHERE d.device_code_hash = $1"
+    const FIND: Lookup = lookup!(
+        1 key: SELECT "d.client_id AS device_client_id, ", DEVICE_ENDED, " AS revoked, ", GRANT_COLUMNS, ", ", ACCOUNT_COLUMNS;
+        FROM "oauth_device_authorisations d LEFT JOIN accounts a ON a.id = d.approved_by_account_id ",
+        ACCOUNT_ROLES, " WHERE d.device_code_hash = ", [1]
     );
-    let found = find_with_optional_account::<PolledRow>(db, SQL, &[device_code.into()]).await?;
+    let rows = db.look_up(FIND, &[Some(device_code.as_str())]).await?;
+    let found = WithAccount::<PolledRow, _>::optional(&rows)?;
     Ok(found.map(|WithAccount { row, account }| PolledDevice {
         grant: row.columns.grant(row.revoked.0, account),
         id: row.columns.device_id,

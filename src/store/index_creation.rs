@@ -44,7 +44,7 @@ pub async fn create_missing(db: &Db, stop: impl Fn() -> bool) -> Result<Outcome>
             }
             made.outcome()
         }
-        Db::Postgres(pool) => create_on_postgres(pool, missing, stop).await,
+        Db::Postgres(db) => create_on_postgres(&db.pool, missing, stop).await,
     }
 }
 

@@ -2,10 +2,11 @@
 //! owner. The client's first token creates the grant; every token names the grant in `gid` until the
 //! grant is revoked.
 
-use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_account};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount};
 use super::clients::{Client, IS_NOT_DELETED};
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
+use super::lookup::{Lookup, lookup};
 use super::open_revocations::{GRANT_ENDED, NEWEST_REVOCATION};
 use super::row::row;
 use super::sql::{IDS, Sql, sql};
@@ -64,20 +65,21 @@ row!(ClientCredentialsGrantRow: grant_id, secret_hash, old_secret_hash, changed_
 
 /// Finds the owner and the live grant of a client; `None` for a client without an owner.
 pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<ClientCredentialsGrant>> {
-    const SQL: Sql = sql!(
-        "SELECT g.id AS grant_id, c.client_secret_hash AS secret_hash, \
+    const FIND: Lookup = lookup!(
+        1 key: SELECT "g.id AS grant_id, c.client_secret_hash AS secret_hash, \
          y.old_secret_hash AS old_secret_hash, c.updated_at AS changed_at, ",
-        ACCOUNT_COLUMNS,
-        " FROM oauth_clients c JOIN accounts a ON a.id = c.account_id \
+        ACCOUNT_COLUMNS;
+        FROM "oauth_clients c JOIN accounts a ON a.id = c.account_id \
          LEFT JOIN auth_clients y ON y.client_id = c.id \
          LEFT JOIN auth_grants g ON g.client_id = c.id AND g.account_id = c.account_id \
          AND g.client_credentials AND g.revoked_at IS NULL AND NOT ",
         GRANT_ENDED,
         " ",
         ACCOUNT_ROLES,
-        " WHERE c.id = $1"
+        " WHERE c.id = ", [1]
     );
-    let found = find_with_account::<ClientCredentialsGrantRow>(db, SQL, &[client.into()]).await?;
+    let rows = db.look_up(FIND, &[Some(client.as_str())]).await?;
+    let found = WithAccount::<ClientCredentialsGrantRow>::decode(&rows)?;
     let Some(WithAccount {
         row,
         account: owner,

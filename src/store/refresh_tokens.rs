@@ -3,10 +3,11 @@
 //! A token issued by Storyden has no grant: the token family is then the chain of
 //! `replaced_by_token_id`. The first use here creates a grant for the token.
 
-use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_account};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount};
 use super::approver::{Approver, ApproverColumns, GRANT_APPROVER};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::lookup::{Lookup, lookup};
 use super::open_revocations::{GRANT_ENDED, NEWEST_REVOCATION, REFRESH_TOKEN_ENDED};
 use super::row::row;
 use super::sql::{Sql, sql};
@@ -170,8 +171,8 @@ impl TokenRow {
 
 /// Finds a refresh token by hash.
 pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
-    const SQL: Sql = sql!(
-        "SELECT t.id AS token_id, t.client_id AS token_client_id, t.scope, t.expires_at, \
+    const FIND: Lookup = lookup!(
+        1 key: SELECT "t.id AS token_id, t.client_id AS token_client_id, t.scope, t.expires_at, \
          t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
          n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
          g.id AS grant_id, g.salt AS grant_salt, \
@@ -182,17 +183,18 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
         " AS ended, ",
         GRANT_APPROVER,
         ", ",
-        ACCOUNT_COLUMNS,
-        " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
+        ACCOUNT_COLUMNS;
+        FROM "oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
          LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
          LEFT JOIN auth_refresh_tokens m ON m.token_id = t.id \
          LEFT JOIN auth_grants g ON g.id = m.grant_id \
          LEFT JOIN authentications v ON v.id = g.access_key_id ",
         ACCOUNT_ROLES,
-        " WHERE t.token_hash = $1"
+        " WHERE t.token_hash = ", [1]
     );
-    let found = find_with_account(db, SQL, &[token.into()]).await?;
-    Ok(found.map(|WithAccount::<TokenRow> { row, account }| row.into_token(account)))
+    let rows = db.look_up(FIND, &[Some(token.as_str())]).await?;
+    let found = WithAccount::<TokenRow>::decode(&rows)?;
+    Ok(found.map(|WithAccount { row, account }| row.into_token(account)))
 }
 
 /// A grant to insert.
@@ -224,37 +226,54 @@ pub struct NewGrant {
     pub created_at: Timestamp,
 }
 
-/// Inserts a grant. The origin is copied from the device authorization, or from the approval of the code.
+/// The columns of a grant to insert, with [`GRANT_VALUES`].
+pub(super) const GRANT_COLUMNS: Sql = Sql::same(
+    "id, account_id, client_id, code_id, auth_time, created_at, resources, access_key_id, sign_in_method, claims, \
+     dpop_jkt, address, user_agent, device_name, revocation_id",
+);
+
+/// The values of a grant to insert, with [`NewGrant::parameters`]. The origin is copied from the device authorization,
+/// or from the approval of the code.
+pub(super) const GRANT_VALUES: Sql = sql!(
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+     COALESCE((SELECT e.address FROM auth_request_details e WHERE e.code_id = $4), \
+     (SELECT o.address FROM auth_device_origins o WHERE o.device_id = $12)), \
+     COALESCE((SELECT e.user_agent FROM auth_request_details e WHERE e.code_id = $4), \
+     (SELECT o.user_agent FROM auth_device_origins o WHERE o.device_id = $12)), \
+     (SELECT o.name FROM auth_device_origins o WHERE o.device_id = $12), ",
+    NEWEST_REVOCATION
+);
+
+impl NewGrant {
+    /// Returns the parameters of [`GRANT_VALUES`].
+    pub(super) fn parameters(&self) -> Result<[Value; 12]> {
+        Ok([
+            (&self.id).into(),
+            (&self.account).into(),
+            (&self.client).into(),
+            self.code.as_ref().into(),
+            self.auth_time.into(),
+            self.created_at.into(),
+            Value::optional_names(self.resources.as_deref()),
+            self.access_key.as_ref().into(),
+            self.sign_in_method.into(),
+            Value::json_unless(self.claims.is_empty(), &self.claims)?,
+            self.dpop_jkt.as_ref().into(),
+            self.device.as_ref().into(),
+        ])
+    }
+}
+
+/// Inserts a grant.
 pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
-    tx.execute(
-        sql!(
-            "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at, \
-             resources, access_key_id, sign_in_method, claims, dpop_jkt, address, user_agent, \
-             device_name, revocation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-             COALESCE((SELECT e.address FROM auth_request_details e WHERE e.code_id = $4), \
-             (SELECT o.address FROM auth_device_origins o WHERE o.device_id = $12)), \
-             COALESCE((SELECT e.user_agent FROM auth_request_details e WHERE e.code_id = $4), \
-             (SELECT o.user_agent FROM auth_device_origins o WHERE o.device_id = $12)), \
-             (SELECT o.name FROM auth_device_origins o WHERE o.device_id = $12), ",
-            NEWEST_REVOCATION,
-            ")"
-        ),
-        &[
-            (&new.id).into(),
-            (&new.account).into(),
-            (&new.client).into(),
-            new.code.as_ref().into(),
-            new.auth_time.into(),
-            new.created_at.into(),
-            Value::optional_names(new.resources.as_deref()),
-            new.access_key.as_ref().into(),
-            new.sign_in_method.into(),
-            Value::json_unless(new.claims.is_empty(), &new.claims)?,
-            new.dpop_jkt.as_ref().into(),
-            new.device.as_ref().into(),
-        ],
-    )
-    .await?;
+    const SQL: Sql = sql!(
+        "INSERT INTO auth_grants (",
+        GRANT_COLUMNS,
+        ") VALUES (",
+        GRANT_VALUES,
+        ")"
+    );
+    tx.execute(SQL, &new.parameters()?).await?;
     Ok(())
 }
 

@@ -148,6 +148,7 @@ mod resource_changes;
 mod resources;
 mod revocation;
 mod scopes;
+mod shared_lookups;
 mod shown_consent;
 mod sign_in;
 mod sign_in_method;

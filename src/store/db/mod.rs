@@ -4,6 +4,7 @@
 //! engines, or an [`Sql`] with a text for each. Statements on SQLite run on the calling thread; a single thread
 //! writes, behind a bounded queue.
 
+mod postgres;
 mod readers;
 mod sqlite;
 mod sqlite_connection;
@@ -21,14 +22,16 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
 
 use super::error::{Error, Result};
+use super::lookup::{Keys, Lookup, values};
 use super::row::{EngineRow, Row};
 use super::sql::Sql;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::database_url::DatabaseUrl;
+pub use postgres::PostgresDb;
 pub use sqlite::SqliteDb;
 pub(in crate::store) use sqlite_connection::SqliteOptions;
-use statement::{Wanted, check, decode_all, decode_first, postgres_rows};
+use statement::{Wanted, check, decode_all, decode_first, log_shared, postgres_rows};
 pub use tx::Tx;
 
 /// Maximum wait for a connection, then 503.
@@ -44,7 +47,7 @@ pub enum Db {
     /// An SQLite file.
     Sqlite(SqliteDb),
     /// A PostgreSQL server.
-    Postgres(PgPool),
+    Postgres(PostgresDb),
 }
 
 /// Current load of a database.
@@ -72,7 +75,9 @@ impl Db {
         Box::pin(async move {
             match url {
                 DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url)?)),
-                DatabaseUrl::Postgres(url) => Ok(Self::Postgres(open_postgres(url).await?)),
+                DatabaseUrl::Postgres(url) => {
+                    Ok(Self::Postgres(PostgresDb::new(open_postgres(url).await?)))
+                }
             }
         })
     }
@@ -106,12 +111,33 @@ impl Db {
             check(self.pick(sql), args)?;
             Ok(match self {
                 Self::Sqlite(db) => db.readers.rows(wanted, sql.sqlite, args).await?,
-                Self::Postgres(pool) => {
-                    let mut connection = pool.acquire().await?;
+                Self::Postgres(db) => {
+                    let mut connection = db.pool.acquire().await?;
                     postgres_rows(&mut connection, wanted, sql.postgres, args).await?
                 }
             })
         })
+    }
+
+    /// Returns the rows of a query by keys. On PostgreSQL, requests of the same query that wait at the same time
+    /// share a statement.
+    pub(in crate::store) async fn look_up(
+        &self,
+        lookup: Lookup,
+        keys: Keys<'_>,
+    ) -> Result<Vec<EngineRow>> {
+        let values = values(keys);
+        check(self.pick(lookup.one), &values)?;
+        match self {
+            Self::Sqlite(db) => {
+                let rows = db.readers.rows(Wanted::All, lookup.one.sqlite, &values);
+                Ok(rows.await?)
+            }
+            Self::Postgres(db) => {
+                log_shared(lookup, keys.len());
+                db.look_up(lookup, keys).await
+            }
+        }
     }
 
     /// Returns the row of a query that always has a row.
@@ -126,10 +152,10 @@ impl Db {
     pub fn load(&self) -> Load {
         match self {
             Self::Sqlite(db) => db.load(),
-            Self::Postgres(pool) => Load {
+            Self::Postgres(db) => Load {
                 writers_waiting: 0,
-                connections: pool.size(),
-                idle: pool.num_idle(),
+                connections: db.pool.size(),
+                idle: db.pool.num_idle(),
             },
         }
     }
@@ -142,7 +168,7 @@ impl Db {
                 .rows(Wanted::All, "SELECT 1", &[])
                 .await
                 .map(drop)?,
-            Self::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop)?,
+            Self::Postgres(db) => sqlx::query("SELECT 1").execute(&db.pool).await.map(drop)?,
         }
         Ok(())
     }
@@ -171,7 +197,7 @@ impl Db {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(db) => db.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(db) => db.pool.close().await,
         }
     }
 }

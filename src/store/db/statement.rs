@@ -1,11 +1,12 @@
 //! Statements on a connection to PostgreSQL, and what both engines share.
 
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
 use crate::store::error::Result;
+use crate::store::lookup::Lookup;
 use crate::store::row::{EngineRow, Row};
 use crate::store::value::{Value, require_storable};
 
@@ -47,6 +48,16 @@ pub(super) async fn postgres_rows(
     Ok(rows.into_iter().map(EngineRow::Postgres).collect())
 }
 
+/// Reads the rows of several requests of a query by keys. `keys` has an array for each parameter.
+pub(super) async fn postgres_look_up(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    keys: Vec<Vec<Option<String>>>,
+) -> sqlx::Result<Vec<PgRow>> {
+    let query = keys.into_iter().fold(sqlx::query(sql), Query::bind);
+    query.fetch_all(connection).await
+}
+
 /// Runs a statement. Returns the number of changed rows.
 pub(super) async fn postgres_execute(
     connection: &mut PgConnection,
@@ -71,6 +82,12 @@ pub(super) fn check(sql: &'static str, args: &[Value]) -> Result<()> {
     require_storable(args)?;
     tracing::trace!(target: "storyden_auth::sql", sql, parameters = %types(args), "statement");
     Ok(())
+}
+
+/// Logs the query of several requests as [`check`] does.
+pub(super) fn log_shared(lookup: Lookup, keys: usize) {
+    let sql = lookup.many;
+    tracing::trace!(target: "storyden_auth::sql", sql, parameters = %vec!["text[]"; keys].join(", "), "statement");
 }
 
 /// Returns the types of parameters, as of [`Value::type_name`].

@@ -39,6 +39,12 @@ impl Tx {
         decode_first(&self.rows(Wanted::First, sql.into(), args).await?)
     }
 
+    /// True on PostgreSQL, where each statement costs a round trip.
+    #[must_use]
+    pub(in crate::store) fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Reads rows. Not generic, as [`super::Db::rows`].
     fn rows<'a>(
         &'a mut self,

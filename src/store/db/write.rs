@@ -65,8 +65,8 @@ impl Db {
     async fn run(&self, write: Box<dyn Attempt>) -> Result<Outcome> {
         match self {
             Self::Sqlite(db) => db.write(write).await,
-            Self::Postgres(pool) => {
-                let task = tokio::spawn(attempts(pool.clone(), write));
+            Self::Postgres(db) => {
+                let task = tokio::spawn(attempts(db.pool.clone(), write));
                 task.await.map_err(|_| Error::Aborted)?
             }
         }

@@ -49,8 +49,8 @@ impl<T> Type<Postgres> for JsonColumn<T> {
 
 impl<'r, T: DeserializeOwned + Default> Decode<'r, Postgres> for JsonColumn<T> {
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
-        let value = <serde_json::Value as Decode<Postgres>>::decode(value)?;
-        let value: Option<T> = serde_json::from_value(value)?;
-        Ok(Self(value.unwrap_or_default()))
+        let bytes = value.as_bytes()?;
+        // The binary form of `jsonb` is the text after a version number, 1.
+        Self::read(bytes.strip_prefix(&[1]).unwrap_or(bytes))
     }
 }

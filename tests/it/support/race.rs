@@ -10,13 +10,15 @@ use super::server::Server;
 /// A form, as name-value pairs.
 pub(crate) type Form<'a> = Vec<(&'a str, &'a str)>;
 
-/// Sends all requests concurrently, and returns the responses in any order.
+/// Sends all requests concurrently, and returns the responses in the order of the requests.
 pub(crate) async fn send_concurrently(requests: Vec<RequestBuilder>) -> Vec<Answer> {
     let mut running = JoinSet::new();
-    for request in requests {
-        running.spawn(async move { Answer::of(request.send().await.unwrap()).await });
+    for (at, request) in requests.into_iter().enumerate() {
+        running.spawn(async move { (at, Answer::of(request.send().await.unwrap()).await) });
     }
-    running.join_all().await
+    let mut answers = running.join_all().await;
+    answers.sort_unstable_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
 /// Counts the responses with a status, and asserts that no response is a 5xx.

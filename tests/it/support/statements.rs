@@ -100,6 +100,7 @@ impl Statement {
             "bigint" => "50",
             "boolean" => "true",
             "jsonb" => "'[\"x\"]'",
+            "text[]" => "ARRAY['2026-01-01 00:00:00+00']",
             null if null.ends_with('?') => "NULL",
             other => panic!("{other}?"),
         };

@@ -27,6 +27,7 @@ use crate::store::authorization_codes::{self, AuthorizationCode};
 use crate::store::client_locks;
 use crate::store::clients::Client;
 use crate::store::dpop_proofs::UsedProof;
+use crate::store::grant_writes;
 use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
@@ -299,14 +300,11 @@ impl Redemption {
         {
             return Err(store::Error::RaceLost);
         }
-        if !authorization_codes::consume(tx, &self.code, self.grant.created_at).await? {
-            return Err(store::Error::RaceLost);
+        let token = self.token.as_ref();
+        if grant_writes::redeem_code(tx, &self.code, &self.grant, token).await? {
+            return Ok(());
         }
-        refresh_tokens::insert_grant(tx, &self.grant).await?;
-        if let Some(token) = &self.token {
-            refresh_tokens::insert(tx, token).await?;
-        }
-        Ok(())
+        Err(store::Error::RaceLost)
     }
 }
 

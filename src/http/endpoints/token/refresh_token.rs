@@ -29,6 +29,7 @@ use crate::store::audit::{self, Entry, Event};
 use crate::store::client_locks;
 use crate::store::clients::Client;
 use crate::store::dpop_proofs::UsedProof;
+use crate::store::grant_writes;
 use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, Grant, NewGrant, NewToken, RefreshToken, Successor};
 
@@ -390,19 +391,19 @@ impl Rotation {
             refresh_tokens::join_grant(tx, &self.used, &grant.id).await?;
             let (grant, used) = (&grant.id, &self.used);
             refresh_tokens::lock_for_rotation(tx, grant, used, &self.salt, now).await?;
-        } else {
-            let (grant, used) = (&self.next.grant, &self.used);
-            if !refresh_tokens::lock_for_rotation(tx, grant, used, &self.salt, now).await?
-                || !refresh_tokens::consume(tx, used, now).await?
-            {
-                return Err(store::Error::RaceLost);
-            }
-            if let Some(key) = &self.key {
-                refresh_tokens::bind_grant(tx, grant, key).await?;
-            }
+            refresh_tokens::insert(tx, &self.next).await?;
+            return refresh_tokens::link(tx, &self.used, &self.next.id).await;
         }
-        refresh_tokens::insert(tx, &self.next).await?;
-        refresh_tokens::link(tx, &self.used, &self.next.id).await
+        let rotation = grant_writes::Rotation {
+            used: &self.used,
+            salt: &self.salt,
+            next: &self.next,
+            key: self.key.as_ref(),
+        };
+        if grant_writes::rotate(tx, rotation).await? {
+            return Ok(());
+        }
+        Err(store::Error::RaceLost)
     }
 }
 
