@@ -6,6 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Error;
 
+/// The nice value of the threads: with a third of the weight of a normal thread, a loaded machine still signs.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 5;
+
 /// The work of a request: all signatures of its answer.
 pub(super) type Work = Box<dyn FnOnce() + Send>;
 
@@ -85,6 +89,7 @@ impl Shared {
     }
 
     fn run_until_end(&self) {
+        lower_priority();
         while let Some(work) = self.next() {
             // A panic ends only the request, which sees that its work was dropped.
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
@@ -105,6 +110,15 @@ impl Shared {
             let woken = self.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+/// Lowers the priority of the calling thread below the threads that answer requests, so that a request without a
+/// signature does not wait for signatures of others. On Linux, where a thread has a priority of its own.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "the priority of a signing thread stays");
     }
 }
 
