@@ -224,6 +224,15 @@ impl Context {
     /// # Errors
     /// [`Error::Database`] if the database cannot be opened.
     pub async fn without_keys(config: Config, sources: Environment) -> Result<Self, Error> {
+        let appearance = Appearance::built_in(&config);
+        Self::with_appearance(config, sources, appearance).await
+    }
+
+    async fn with_appearance(
+        config: Config,
+        sources: Environment,
+        appearance: Appearance,
+    ) -> Result<Self, Error> {
         let Environment {
             clock,
             random,
@@ -243,7 +252,7 @@ impl Context {
         let remote_fetch = Fetch::new(config.remote_rules(), Arc::clone(&network));
         let webhook_fetch = Fetch::new(config.webhook_rules(), network);
         Ok(Self {
-            appearance: Appearance::built_in(&config),
+            appearance,
             countries: Countries::default(),
             resources: config.known_resources(),
             sealer: Sealer::new(&config, random.clone()),
@@ -289,14 +298,13 @@ impl Context {
         };
         let limits = sources.signing;
         let appearance = if config.web_enabled {
-            Some(Appearance::load(&config)?)
+            Appearance::load(&config)?
         } else {
-            None
+            Appearance::built_in(&config)
         };
         let countries = Countries::read(config.geoip_db.as_deref())?;
-        let mut context = Self::without_keys(config, sources).await?;
+        let mut context = Self::with_appearance(config, sources, appearance).await?;
         context.countries = countries;
-        context.appearance = appearance.unwrap_or(context.appearance);
         if let Some(configured) = configured {
             let environment = KeyEnvironment {
                 db: context.db.clone(),

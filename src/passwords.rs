@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
@@ -128,9 +130,9 @@ impl Passwords {
             Cost::Cheap => (8, 1),
         };
         let params = Params::new(memory, passes, 1, Some(32)).map_err(|_| Error::Hashing)?;
-        let decoy = hash_now(&params, &random.base64url::<16>(), &random.bytes())?;
         let turns = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Ok(Self {
+            decoy: decoy(&params, random).into(),
             params,
             people: Arc::new(Semaphore::new(turns)),
             programs: Arc::new(Semaphore::new(turns)),
@@ -145,7 +147,6 @@ impl Passwords {
                 expiry: Expiry::Age(Duration::from_hours(1)),
                 eviction: Eviction::LeastFrequent,
             }),
-            decoy: decoy.into(),
             random: random.clone(),
         })
     }
@@ -242,6 +243,15 @@ impl Passwords {
     }
 }
 
+/// Returns a hash with these parameters that matches no password, because its value is random. A hash of a random
+/// password would take longest of everything at the start.
+fn decoy(params: &Params, random: &Random) -> String {
+    let (memory, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
+    let salt = STANDARD_NO_PAD.encode(random.bytes::<16>());
+    let value = STANDARD_NO_PAD.encode(random.bytes::<32>());
+    format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${value}")
+}
+
 /// The distinct forms of a password, at most four: as typed, NFC, NFD and NFKC. Keyboards and operating
 /// systems encode the same letters differently, so the form at sign-in may not be the stored form.
 fn forms(password: &Secret) -> Vec<Secret> {
@@ -311,6 +321,18 @@ mod tests {
                 prop_assert!(forms[..index].iter().all(|other| other.reveal() != form.reveal()));
             }
         }
+    }
+
+    /// The decoy costs the same as a hash of a password, so that the time of a sign-in does not reveal whether an account
+    /// exists.
+    #[test]
+    fn the_decoy_costs_the_same_and_matches_nothing() {
+        let passwords = Passwords::new(Cost::Cheap, &Random::seeded(1)).unwrap();
+        let made = hash_now(&passwords.params, "a password", &[1; 16]).unwrap();
+        let cost = |hash: &str| hash.rsplitn(3, '$').nth(2).map(str::to_owned);
+        assert_eq!(cost(&passwords.decoy), cost(&made));
+        assert_eq!(passwords.decoy.len(), made.len());
+        assert!(!verify_now("a password", &passwords.decoy).unwrap());
     }
 
     /// an imported hash is Argon2id, complete, and at most four times as expensive as Storyden's.
