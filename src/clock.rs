@@ -239,6 +239,16 @@ impl Timer {
     }
 }
 
+/// Returns the time of this machine, for the traces of an operator. Nothing expires by this time.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only place that reads the system clock"
+)]
+pub fn machine_time() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the only place that reads the system clock"

@@ -32,6 +32,7 @@ use crate::single_flight::SingleFlight;
 use crate::store::audit::{Entry, Event};
 use crate::store::clients::Client;
 use crate::store::{self, Db};
+use crate::telemetry::traces::{self, Traces};
 use crate::timeouts::Timeouts;
 use crate::used_proofs::UsedProofs;
 
@@ -51,6 +52,8 @@ pub struct Context {
     pub db: Db,
     /// Signing keys; `None` if OAuth is off.
     pub keys: Option<Keys>,
+    /// The exporter of traces; `None` if off.
+    pub traces: Option<Traces>,
     /// The clock.
     pub clock: Clock,
     /// Source of randomness.
@@ -178,6 +181,9 @@ pub enum Error {
     /// The file with the countries of addresses cannot be used.
     #[error("{0}")]
     Countries(#[from] countries::Error),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
     /// Argon2id failed.
     #[error("passwords cannot be hashed")]
     Passwords(#[from] passwords::Error),
@@ -278,6 +284,7 @@ impl Context {
             timeouts,
             places: Arc::new(ConnectionSlots::new(connections)),
             keys: None,
+            traces: None,
             config,
             db,
             clock,
@@ -304,6 +311,7 @@ impl Context {
         };
         let countries = Countries::read(config.geoip_db.as_deref())?;
         let mut context = Self::with_appearance(config, sources, appearance).await?;
+        context.traces = Traces::start(&context.config, &context.random)?;
         context.countries = countries;
         if let Some(configured) = configured {
             let environment = KeyEnvironment {

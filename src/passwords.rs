@@ -20,6 +20,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::random::Random;
 use crate::secret::Secret;
+use crate::trace_id::step;
 
 /// Longest wait in the queue; then the response is 503.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -231,6 +232,7 @@ impl Passwords {
         turns: &Arc<Semaphore>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
+        let _step = step("password hash");
         let turn = Arc::clone(turns).acquire_owned();
         let turn = tokio::time::timeout(QUEUE_TIMEOUT, turn).await;
         let turn = turn.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;

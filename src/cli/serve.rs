@@ -169,11 +169,21 @@ pub(super) async fn serve(context: Arc<Context>, listener: TcpListener) -> Resul
             stop.clone(),
         ));
     }
-    listener::run(context, listener, stop)
-        .await
-        .map_err(|error| Error::Io("serving ended".to_owned(), error))?;
+    let ended = listener::run(Arc::clone(&context), listener, stop).await;
+    send_last_traces(context).await;
+    ended.map_err(|error| Error::Io("serving ended".to_owned(), error))?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends the traces that wait in the queue of the exporter, on a thread that may block.
+async fn send_last_traces(context: Arc<Context>) {
+    let send = move || {
+        if let Some(traces) = &context.traces {
+            traces.shutdown();
+        }
+    };
+    _ = tokio::task::spawn_blocking(send).await; // a panic ends nothing but the traces
 }
 
 /// Registers the handlers of SIGTERM and SIGINT immediately, and cancels the token on the first signal.

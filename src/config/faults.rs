@@ -108,6 +108,15 @@ impl Config {
 
 impl Config {
     fn docs_faults(&self, fault: &mut impl FnMut(&'static str, &str)) {
+        if let Some(url) = &self.otlp_endpoint
+            && (url.query().is_some() || url.fragment().is_some() || has_credentials(url))
+        {
+            fault(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "must have no query, no fragment, no user name and no password; use \
+                 OTEL_EXPORTER_OTLP_HEADERS for a credential",
+            );
+        }
         if let Some(url) = &self.docs_url
             && (url.query().is_some() || url.fragment().is_some() || has_credentials(url))
         {

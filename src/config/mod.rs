@@ -13,6 +13,7 @@ mod keys;
 mod parse;
 mod registration;
 mod requests;
+mod tracing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub use parse::{
     TokenStorage, parse_duration,
 };
 pub use registration::RegistrationPkce;
+pub use tracing::{HeaderFields, Ratio};
 
 /// An environment variable, for `config/storyden-auth.env` and the documentation.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +119,15 @@ settings! {
     log_format: LogFormat = "LOG_FORMAT" or "text";
     /// Address and port where Prometheus may read `/metrics`. Not set: no metrics endpoint.
     metrics_addr: Option<SocketAddr> = "METRICS_ADDR" or "";
+    /// Address of an OpenTelemetry collector that receives traces by OTLP over HTTP, as in `http://localhost:4318`.
+    /// Not set: no traces.
+    otlp_endpoint: Option<Url> = "OTEL_EXPORTER_OTLP_ENDPOINT" or "";
+    /// Header fields of the requests to the collector, as in api-key=SECRET, separated by commas.
+    otlp_headers: HeaderFields = "OTEL_EXPORTER_OTLP_HEADERS" or "";
+    /// Name of this server in traces.
+    otel_service_name: String = "OTEL_SERVICE_NAME" or "storyden-auth";
+    /// Part of the requests that is traced, from 0 to 1.
+    trace_ratio: Ratio = "OTEL_TRACES_SAMPLER_ARG" or "1";
     /// Requests allowed to an address in `RATE_LIMIT_PERIOD`. Scales the limits on failed attempts too:
     /// 10000 doubles the limits.
     rate_limit: u64 = "RATE_LIMIT" or "5000";

@@ -23,6 +23,7 @@ use url::{Host, Url};
 pub use reqwest::StatusCode;
 pub use reqwest::header::WWW_AUTHENTICATE;
 
+use crate::trace_id::step;
 use address::{AddressError, EgressPolicy};
 use concurrency::Gate;
 use network::Network;
@@ -267,6 +268,7 @@ impl Fetch {
         question: &Question<'_>,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        let _step = step("outgoing request");
         let host = address::check_url(question.url, &self.rules)?;
         let asked = tokio::time::timeout(question.deadline, async {
             let _turn = self.gate.enter(&host).await.ok_or(Error::Busy)?;

@@ -1,30 +1,43 @@
 //! The span and the trace id of a request.
 
+use std::time::SystemTime;
+
 use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use tracing::Instrument as _;
 
-use crate::clock::Timer;
-use crate::random::Random;
+use crate::clock::{Timer, machine_time};
+use crate::context::Context;
 use crate::telemetry::metrics::RequestMetrics;
-use crate::trace_id::{TraceId, with_trace_id};
+use crate::telemetry::traces::{AnsweredRequest, Traces};
+use crate::trace_id::{Steps, TraceId, with_trace_id};
 
 /// Response extension that names the route of a response in the metrics, for routes of which each would be
 /// a series of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct RouteLabel(pub &'static str);
 
-/// Answers a request in a span with a new trace id, and counts the response. The caller's trace id (W3C Trace
+/// Answers a request in a span with a new trace id, counts the response, and hands a sampled request to the exporter. The caller's trace id (W3C Trace
 /// Context) is logged as a separate field: a caller can send any id, and must not choose the id used by
 /// the log and the audit trail. Queries are never logged, because they contain `state` and codes.
 pub async fn trace<F: Future<Output = Response>>(
     metrics: &RequestMetrics,
-    random: &Random,
+    context: &Context,
     request: Request,
     answer: impl FnOnce(Request) -> F,
 ) -> Response {
-    let trace_id = TraceId::generate(random);
+    let trace_id = TraceId::generate(&context.random);
+    let traces = context.traces.as_ref();
+    let traces = traces.filter(|traces| traces.samples(&trace_id));
+    let steps = traces.map(|_| Steps::default());
+    let traced = traces.zip(steps.clone());
+    let traced = traced.map(|(traces, steps)| Traced {
+        traces,
+        steps,
+        start: machine_time(),
+        caller: caller_trace(request.headers()),
+    });
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
     let method = request.method().clone();
@@ -33,7 +46,7 @@ pub async fn trace<F: Future<Output = Response>>(
         %method,
         route,
         trace_id = trace_id.as_str(),
-        caller_trace_id = caller_trace_id(request.headers()), // `None` is not logged
+        caller_trace_id = caller_trace(request.headers()).map(|caller| caller.0), // `None` is not logged
     );
     let stopwatch = Timer::start();
     let answer = async {
@@ -41,16 +54,37 @@ pub async fn trace<F: Future<Output = Response>>(
         tracing::debug!(status = response.status().as_u16(), "answered");
         response
     };
-    let response = with_trace_id(trace_id, answer.instrument(span)).await;
+    let response = with_trace_id(trace_id, steps, answer.instrument(span)).await;
     let label = response.extensions().get::<RouteLabel>();
     let route = label.map_or(route, |RouteLabel(label)| label);
     metrics.answered(&method, route, response.status(), stopwatch.seconds());
+    if let Some(traced) = traced {
+        let caller = traced.caller.as_ref();
+        traced.traces.record(AnsweredRequest {
+            id: &trace_id,
+            caller: caller.map(|(trace, span)| (trace.as_str(), span.as_str())),
+            method: method.as_str(),
+            route,
+            status: response.status().as_u16(),
+            start: traced.start,
+            end: machine_time(),
+            steps: traced.steps.take(),
+        });
+    }
     response
 }
 
-/// Reads the trace id of a single `traceparent` header: `VERSION-TRACE-PARENT-FLAGS` in lower-case hex,
+/// A request that is traced.
+struct Traced<'a> {
+    traces: &'a Traces,
+    steps: Steps,
+    start: SystemTime,
+    caller: Option<(String, String)>,
+}
+
+/// Reads trace id and span id of a single `traceparent` header: `VERSION-TRACE-PARENT-FLAGS` in lower-case hex,
 /// and more in later versions (W3C Trace Context §3.2).
-fn caller_trace_id(headers: &HeaderMap) -> Option<&str> {
+fn caller_trace(headers: &HeaderMap) -> Option<(String, String)> {
     let mut given = headers.get_all("traceparent").iter();
     let (Some(header), None) = (given.next(), given.next()) else {
         return None;
@@ -67,7 +101,7 @@ fn caller_trace_id(headers: &HeaderMap) -> Option<&str> {
     let is_zero = |part: &str| part.bytes().all(|byte| byte == b'0');
     let has_more = parts.next().is_some();
     let fits = version != "ff" && !(version == "00" && has_more);
-    (fits && !is_zero(trace) && !is_zero(parent)).then_some(trace)
+    (fits && !is_zero(trace) && !is_zero(parent)).then(|| (trace.to_owned(), parent.to_owned()))
 }
 
 #[cfg(test)]
@@ -85,7 +119,7 @@ mod tests {
             for line in lines {
                 headers.append("traceparent", HeaderValue::from_str(line).unwrap());
             }
-            caller_trace_id(&headers).map(str::to_owned)
+            caller_trace(&headers).map(|caller| caller.0)
         };
         let good = format!("00-{TRACE}-{PARENT}-01");
         assert_eq!(of(std::slice::from_ref(&good)).as_deref(), Some(TRACE));

@@ -12,6 +12,7 @@ use super::{Error, SigningKey};
 use crate::clock::Timer;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::telemetry::metrics;
+use crate::trace_id::step;
 
 /// Limits of the signing queue. A request beyond the limits gets 503 before anything is consumed.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +111,7 @@ impl SigningPermit {
         signatures: u64,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        let _step = step("signature");
         let Turn {
             permit,
             threads,

@@ -1,7 +1,8 @@
-//! Logs and metrics.
+//! Logs, metrics and traces.
 
 pub mod catalog;
 pub mod metrics;
+pub mod traces;
 
 use std::io::IsTerminal as _;
 

@@ -160,5 +160,6 @@ mod storyden_cli;
 mod storyden_sqlite_file;
 mod token_exchange;
 mod token_request;
+mod traces;
 mod userinfo;
 mod webhook;

@@ -51,7 +51,7 @@ impl Shared {
             response
         };
         // The log of refused requests needs the address.
-        let answer = trace(&self.metrics, &context.random, request, answer);
+        let answer = trace(&self.metrics, context, request, answer);
         from_address(address, answer).await
     }
 }

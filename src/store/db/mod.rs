@@ -28,6 +28,7 @@ use super::sql::Sql;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::database_url::DatabaseUrl;
+use crate::trace_id::step;
 pub use postgres::PostgresDb;
 pub use sqlite::SqliteDb;
 pub(in crate::store) use sqlite_connection::SqliteOptions;
@@ -108,6 +109,7 @@ impl Db {
     /// Reads rows. Not generic, so that the drivers are compiled once, and not with every kind of row.
     fn rows<'a>(&'a self, wanted: Wanted, sql: Sql, args: &'a [Value]) -> Step<'a, Vec<EngineRow>> {
         Box::pin(async move {
+            let _step = step("database read");
             check(self.pick(sql), args)?;
             Ok(match self {
                 Self::Sqlite(db) => db.readers.rows(wanted, sql.sqlite, args).await?,
@@ -126,6 +128,7 @@ impl Db {
         lookup: Lookup,
         keys: Keys<'_>,
     ) -> Result<Vec<EngineRow>> {
+        let _step = step("database look-up");
         let values = values(keys);
         check(self.pick(lookup.one), &values)?;
         match self {

@@ -9,6 +9,7 @@ use super::{Db, Step, Tx};
 use crate::store::error::{Error, Result};
 use crate::store::sql::Sql;
 use crate::store::value::Value;
+use crate::trace_id::step;
 
 /// Maximum number of attempts for a transaction with a serialization failure or deadlock (PostgreSQL).
 const MAX_ATTEMPTS: usize = 4;
@@ -63,6 +64,7 @@ impl Db {
 
     /// Runs a write. Not generic, so that it is compiled once instead of with every kind of write.
     async fn run(&self, write: Box<dyn Attempt>) -> Result<Outcome> {
+        let _step = step("database write");
         match self {
             Self::Sqlite(db) => db.write(write).await,
             Self::Postgres(db) => {
