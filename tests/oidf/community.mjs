@@ -47,8 +47,8 @@ export function publicKey({ kty, n, e, crv, x, y, alg, use, kid }) {
   return { kty, n, e, crv, x, y, alg, use, kid };
 }
 
-/** Registers a client for FAPI 2.0 (RFC 7591): `private_key_jwt`, DPoP and pushed requests. */
-export async function registerFapiClient(name, redirectUris, scope) {
+/** Registers a client for FAPI 2.0 (RFC 7591): `private_key_jwt`, DPoP and pushed requests; `further` metadata if given. */
+export async function registerFapiClient(name, redirectUris, scope, further = {}) {
   const key = createKey('PS256');
   const metadata = {
     client_name: name,
@@ -63,6 +63,7 @@ export async function registerFapiClient(name, redirectUris, scope) {
     fapi: true,
     dpop_bound_access_tokens: true,
     require_pushed_authorization_requests: true,
+    ...further,
   };
   const headers = { 'content-type': 'application/json' };
   const answer = await fetch(`${issuer}/api/oauth/register`, { method: 'POST', headers, body: JSON.stringify(metadata) });

@@ -22,16 +22,17 @@ function staticClients(suite, alias) {
 }
 
 /** Clients of the FAPI plans; `resource` is an endpoint for their tokens. */
-const fapiClients = (scope, resource) => async (suite, alias) => ({
+const fapiClients = (scope, resource, further) => async (suite, alias) => ({
   server: discovery,
-  client: await registerFapiClient(`Suite ${alias} 1`, [callback(suite, alias)], scope),
-  client2: await registerFapiClient(`Suite ${alias} 2`, [secondCallback(suite, alias)], scope),
+  client: await registerFapiClient(`Suite ${alias} 1`, [callback(suite, alias)], scope, further),
+  client2: await registerFapiClient(`Suite ${alias} 2`, [secondCallback(suite, alias)], scope, further),
   resource: { resourceUrl: `${issuer}${resource}` },
 });
 
 const discovered = { server_metadata: 'discovery' };
 const fapi = { client_auth_type: 'private_key_jwt', sender_constrain: 'dpop', fapi_profile: 'plain_fapi', authorization_request_type: 'simple' };
-const openid = fapiClients('openid profile email offline_access', '/api/oauth/userinfo');
+const openidScope = 'openid profile email offline_access';
+const openid = fapiClients(openidScope, '/api/oauth/userinfo');
 
 /** The plans by their names of `run`: name in the suite, variants, and a function that makes the configuration. */
 export const plans = {
@@ -55,6 +56,6 @@ export const plans = {
   'fapi-signed': {
     name: 'fapi2-message-signing-final-test-plan',
     variant: { ...fapi, openid: 'openid_connect', fapi_request_method: 'signed_non_repudiation', fapi_response_mode: 'plain_response' },
-    configure: openid,
+    configure: fapiClients(openidScope, '/api/oauth/userinfo', { require_signed_request_object: true }),
   },
 };
