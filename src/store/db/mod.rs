@@ -4,6 +4,7 @@
 //! engines, or an [`Sql`] with a text for each. Statements on SQLite run on the calling thread; a single thread
 //! writes, behind a bounded queue.
 
+mod lookup_connections;
 mod postgres;
 mod readers;
 mod sqlite;
@@ -18,8 +19,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgPool};
 
 use super::error::{Error, Result};
 use super::lookup::{Keys, Lookup, values};
@@ -29,6 +30,7 @@ use super::value::Value;
 use crate::clock::Timestamp;
 use crate::database_url::DatabaseUrl;
 use crate::trace_id::step;
+use lookup_connections::{LOOKUP_CONNECTIONS_MAX, LookupConnections};
 pub use postgres::PostgresDb;
 pub use sqlite::SqliteDb;
 pub(in crate::store) use sqlite_connection::SqliteOptions;
@@ -37,6 +39,9 @@ pub use tx::Tx;
 
 /// Maximum wait for a connection, then 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Maximum number of connections to PostgreSQL.
+const CONNECTIONS_MAX: u32 = 16;
 
 /// Idle time after which a PostgreSQL connection is pinged before use. A connection that died within
 /// this time costs one 503.
@@ -76,9 +81,7 @@ impl Db {
         Box::pin(async move {
             match url {
                 DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url)?)),
-                DatabaseUrl::Postgres(url) => {
-                    Ok(Self::Postgres(PostgresDb::new(open_postgres(url).await?)))
-                }
+                DatabaseUrl::Postgres(url) => Ok(Self::Postgres(open_postgres(url).await?)),
             }
         })
     }
@@ -155,11 +158,14 @@ impl Db {
     pub fn load(&self) -> Load {
         match self {
             Self::Sqlite(db) => db.load(),
-            Self::Postgres(db) => Load {
-                writers_waiting: 0,
-                connections: db.pool.size(),
-                idle: db.pool.num_idle(),
-            },
+            Self::Postgres(db) => {
+                let (lookups, idle) = db.lookups.load();
+                Load {
+                    writers_waiting: 0,
+                    connections: db.pool.size() + lookups,
+                    idle: db.pool.num_idle() + idle,
+                }
+            }
         }
     }
 
@@ -200,7 +206,10 @@ impl Db {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(db) => db.close().await,
-            Self::Postgres(db) => db.pool.close().await,
+            Self::Postgres(db) => {
+                db.lookups.close().await;
+                db.pool.close().await;
+            }
         }
     }
 }
@@ -213,7 +222,7 @@ const POSTGRES_PARAMETERS: [(&str, &str); 2] = [
     ("jit", "off"),
 ];
 
-async fn open_postgres(url: &str) -> Result<PgPool> {
+async fn open_postgres(url: &str) -> Result<PostgresDb> {
     let options: PgConnectOptions = url.parse()?;
     let of_url = options.get_options().unwrap_or_default().to_owned();
     let missing = POSTGRES_PARAMETERS
@@ -224,7 +233,7 @@ async fn open_postgres(url: &str) -> Result<PgPool> {
         .options(missing)
         .options([("timezone", "UTC")]);
     let pool = PgPoolOptions::new()
-        .max_connections(16)
+        .max_connections(CONNECTIONS_MAX - LOOKUP_CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .before_acquire(|connection, of| {
@@ -232,7 +241,7 @@ async fn open_postgres(url: &str) -> Result<PgPool> {
                 async move { Ok(of.idle_for < IDLE_PING_AFTER || connection.ping().await.is_ok()) },
             )
         })
-        .connect_with(options)
+        .connect_with(options.clone())
         .await?;
-    Ok(pool)
+    Ok(PostgresDb::new(pool, LookupConnections::new(options)))
 }

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::ACQUIRE_TIMEOUT;
+use super::lookup_connections::LookupConnections;
 use super::statement::{Wanted, postgres_look_up, postgres_rows};
 use crate::store::error::{Error, Result};
 use crate::store::lookup::{Keys, Lookup, values};
@@ -28,6 +29,7 @@ const REQUESTS_MAX: usize = 64;
 #[derive(Clone)]
 pub struct PostgresDb {
     pub(in crate::store) pool: PgPool,
+    pub(super) lookups: LookupConnections,
     queues: Arc<Mutex<Queues>>,
 }
 
@@ -57,10 +59,11 @@ impl fmt::Debug for PostgresDb {
 }
 
 impl PostgresDb {
-    /// Uses these connections.
-    pub(super) fn new(pool: PgPool) -> Self {
+    /// Uses the connections of a pool, and others for look-ups.
+    pub(super) fn new(pool: PgPool, lookups: LookupConnections) -> Self {
         Self {
             pool,
+            lookups,
             queues: Arc::default(),
         }
     }
@@ -83,9 +86,11 @@ impl PostgresDb {
     }
 
     async fn alone(&self, lookup: Lookup, keys: Keys<'_>) -> Result<Vec<EngineRow>> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.lookups.take().await?;
         let keys = values(keys);
-        let rows = postgres_rows(&mut connection, Wanted::All, lookup.one.postgres, &keys);
+        let rows = connection.run(async |connection| {
+            postgres_rows(connection, Wanted::All, lookup.one.postgres, &keys).await
+        });
         Ok(rows.await?)
     }
 
@@ -138,8 +143,11 @@ impl PostgresDb {
             let of_request = |request: &Request| request.keys.get(key).cloned().flatten();
             requests.iter().map(of_request).collect()
         });
-        let mut connection = self.pool.acquire().await?;
-        let rows = postgres_look_up(&mut connection, lookup.many, keys.collect()).await?;
+        let keys: Vec<_> = keys.collect();
+        let mut connection = self.lookups.take().await?;
+        let rows = connection
+            .run(async |connection| postgres_look_up(connection, lookup.many, keys).await);
+        let rows = rows.await?;
         let mut answers: Vec<Vec<EngineRow>> = requests.iter().map(|_| Vec::new()).collect();
         for row in rows {
             let number: i64 = row.try_get(0)?;
