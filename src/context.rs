@@ -231,7 +231,7 @@ impl Context {
     /// [`Error::Database`] if the database cannot be opened.
     pub async fn without_keys(config: Config, sources: Environment) -> Result<Self, Error> {
         let appearance = Appearance::built_in(&config);
-        Self::with_appearance(config, sources, appearance).await
+        Box::pin(Self::with_appearance(config, sources, appearance)).await
     }
 
     async fn with_appearance(
@@ -310,7 +310,8 @@ impl Context {
             Appearance::built_in(&config)
         };
         let countries = Countries::read(config.geoip_db.as_deref())?;
-        let mut context = Self::with_appearance(config, sources, appearance).await?;
+        let made = Box::pin(Self::with_appearance(config, sources, appearance));
+        let mut context = made.await?;
         context.traces = Traces::start(&context.config, &context.random)?;
         context.countries = countries;
         if let Some(configured) = configured {

@@ -28,12 +28,11 @@ pub async fn trace<F: Future<Output = Response>>(
     answer: impl FnOnce(Request) -> F,
 ) -> Response {
     let trace_id = TraceId::generate(&context.random);
-    let traces = context.traces.as_ref();
-    let traces = traces.filter(|traces| traces.samples(&trace_id));
-    let steps = traces.map(|_| Steps::default());
-    let traced = traces.zip(steps.clone());
-    let traced = traced.map(|(traces, steps)| Traced {
-        traces,
+    let exporter = context.traces.as_ref();
+    let exporter = exporter.filter(|exporter| exporter.samples(&trace_id));
+    let steps = exporter.map(|_| Steps::default());
+    let traced = exporter.zip(steps.clone()).map(|(exporter, steps)| Traced {
+        exporter,
         steps,
         start: machine_time(),
         caller: caller_trace(request.headers()),
@@ -60,7 +59,7 @@ pub async fn trace<F: Future<Output = Response>>(
     metrics.answered(&method, route, response.status(), stopwatch.seconds());
     if let Some(traced) = traced {
         let caller = traced.caller.as_ref();
-        traced.traces.record(AnsweredRequest {
+        traced.exporter.record(AnsweredRequest {
             id: &trace_id,
             caller: caller.map(|(trace, span)| (trace.as_str(), span.as_str())),
             method: method.as_str(),
@@ -76,7 +75,7 @@ pub async fn trace<F: Future<Output = Response>>(
 
 /// A request that is traced.
 struct Traced<'a> {
-    traces: &'a Traces,
+    exporter: &'a Traces,
     steps: Steps,
     start: SystemTime,
     caller: Option<(String, String)>,

@@ -8,8 +8,9 @@ pub(super) type Keys<'a> = &'a [Option<&'a str>];
 
 /// Returns keys as parameters of a statement.
 pub(super) fn values(keys: Keys<'_>) -> Vec<Value> {
-    let value = |key: &Option<&str>| Value::Text(key.map(str::to_owned));
-    keys.iter().map(value).collect()
+    let keys = keys.iter().copied();
+    keys.map(|key| Value::Text(key.map(str::to_owned)))
+        .collect()
 }
 
 /// A query by text keys that is sent for one request, or on PostgreSQL for several requests together.

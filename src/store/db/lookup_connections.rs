@@ -70,12 +70,11 @@ impl LookupConnections {
     async fn take_or_open(&self) -> sqlx::Result<LookupConnection> {
         let place = Arc::clone(&self.0.places).acquire_owned().await;
         let place = place.map_err(|_| sqlx::Error::PoolClosed)?;
-        let (connection, opened) = match self.live().await {
-            Some(live) => live,
-            None => {
-                let opened = PgConnection::connect_with(&self.0.options);
-                (opened.await?, Timer::start())
-            }
+        let (connection, opened) = if let Some(live) = self.live().await {
+            live
+        } else {
+            let opened = PgConnection::connect_with(&self.0.options);
+            (opened.await?, Timer::start())
         };
         Ok(LookupConnection {
             shared: Arc::clone(&self.0),
