@@ -24,6 +24,7 @@ pub mod id_token;
 pub mod key_set;
 pub mod known_resources;
 mod loopback_uri;
+pub mod mistake;
 mod numeric_date;
 pub mod permission;
 pub mod pkce;
