@@ -1,6 +1,7 @@
 //! The protocol, pure: no HTTP, no database, no clock. Each file names its RFC.
 
 pub mod access_token;
+pub mod application_type;
 pub mod auth_method;
 pub mod authorization_request;
 pub mod claims_request;

@@ -43,6 +43,7 @@ mod client_documents;
 mod client_keys;
 mod client_logo;
 mod client_names;
+mod client_pages;
 mod client_reports;
 mod client_reports_openid;
 mod client_reports_registration;

@@ -3,6 +3,7 @@
 mod block;
 mod create;
 mod keys;
+mod pages;
 mod shown;
 mod update;
 
