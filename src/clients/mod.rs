@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod blocking;
 pub mod builtin;
 pub mod documents;
+pub mod errors;
 pub mod facts;
 pub mod fapi;
 pub mod logos;

@@ -40,6 +40,7 @@ mod client_assertions;
 mod client_authentication;
 mod client_credentials;
 mod client_documents;
+mod client_errors;
 mod client_keys;
 mod client_logo;
 mod client_names;
