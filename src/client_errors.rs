@@ -1,7 +1,7 @@
 //! Errors in requests of clients, for their developers: collected in memory, and written to the database in batches.
 //!
 //! Anyone who knows a client id can cause errors, so that the writes are bounded: equal errors share a row with a count,
-//! and beyond [`VALUES_MAX`] rows of a client in a minute, further errors are counted without their value. The price:
+//! and beyond ten rows of a client in a minute, further errors are counted without their value. The price:
 //! after a crash, a few seconds of errors are lost.
 
 use std::collections::HashMap;

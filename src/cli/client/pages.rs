@@ -7,7 +7,7 @@ use crate::oauth::client_metadata::PageChanges;
 /// The pages and the logo. An empty value removes one.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct PageFlags {
-    /// Website, for example <https://app.example>; an empty value removes it.
+    /// Website, the address of a page; an empty value removes it.
     #[arg(long, value_name = "URL", value_parser = address)]
     website: Option<String>,
     /// Terms of service; an empty value removes the address.
