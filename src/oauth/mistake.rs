@@ -161,7 +161,8 @@ pub fn shown(value: &str) -> String {
     let mut shown = String::new();
     let mut run = String::new();
     let is_base64url = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_');
-    for character in value.chars().take(VALUE_MAX + SECRET_LENGTH) {
+    let mut characters = value.chars();
+    for character in characters.by_ref().take(VALUE_MAX + SECRET_LENGTH) {
         if is_base64url(character) {
             run.push(character);
             continue;
@@ -170,6 +171,9 @@ pub fn shown(value: &str) -> String {
         shown.push(character);
     }
     end_run(&mut shown, &mut run);
+    if characters.next().is_some() {
+        shown.push('…');
+    }
     shortened(&shown)
 }
 

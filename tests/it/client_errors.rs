@@ -347,7 +347,7 @@ both! {
         let list = errors(&server, &frigg, &app).await;
         let value = &newest(&list, "redirect_uri")[2];
         assert!(value.starts_with("https://app.example/cb?access_token=…&a/"), "{value}");
-        assert_eq!(value.chars().count(), 201);
+        assert!(value.ends_with("a/…") && value.chars().count() <= 201, "{value}");
     }
 
     /// The profile `storyden` gives the same answers as before, and records the same mistakes.
@@ -379,6 +379,8 @@ both! {
 
     /// `client errors` lists the same, as a table and as JSON.
     async fn command_lists_errors(setup: Setup) {
+        let mut setup = setup;
+        setup.use_machine_clock(); // the command uses the machine's clock
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = client_of(&server, &frigg).await;
