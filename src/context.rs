@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use bytes::Bytes;
 
 use crate::appearance::{self, Appearance};
+use crate::client_errors::ClientErrors;
 use crate::clock::{Clock, MachineInstant};
 use crate::config::Config;
 use crate::countries::{self, Countries};
@@ -64,6 +65,8 @@ pub struct Context {
     pub limits: Limits,
     /// Refusals not written to the audit trail yet.
     pub refusals: RejectionLog,
+    /// Errors in requests of clients, not written yet.
+    pub client_errors: ClientErrors,
     /// Key of the device cookies.
     pub device_key: SharedKey,
     /// Key of authorization responses on their way through the consent page.
@@ -270,6 +273,7 @@ impl Context {
             logos: LogoCache::default(),
             passwords: Passwords::new(cost, &random)?,
             refusals: RejectionLog::default(),
+            client_errors: ClientErrors::default(),
             device_key: SharedKey::new(DEVICE_COOKIE_KEY),
             response_key: SharedKey::new(RESPONSE_KEY),
             dpop_nonce_key: SharedKey::new(DPOP_NONCE_KEY),
@@ -355,6 +359,14 @@ impl Context {
     pub fn record_client_refusal(&self, event: Event, client_id: &str) {
         let entry = Entry::new(event, self.clock.now());
         self.refusals.record(entry.client(client_id));
+    }
+
+    /// Records an error in a request of a client, for its developer. `endpoint` is the path without the path of the
+    /// issuer.
+    pub fn record_client_error(&self, endpoint: &'static str, client: &Client, error: &OAuthError) {
+        let now = self.clock.now();
+        self.client_errors
+            .record(endpoint, &client.row_id, error, now);
     }
 }
 

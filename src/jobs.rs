@@ -1,6 +1,5 @@
-//! Background jobs: clean-up, missing indexes, revocations, poll times, signing keys, the webhook, and the
-//! database clock. A
-//! failed pass is logged, and the next pass tries again.
+//! Background jobs: clean-up, missing indexes, revocations, poll times, errors of clients, signing keys, the webhook,
+//! and the database clock. A failed pass is logged, and the next pass tries again.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,6 +27,8 @@ const CLEANUP_LEASE: Span = Span::minutes(10);
 const CLEANUP_SECONDS: f64 = 300.0;
 /// Period of writing poll times.
 const POLLS_EVERY: Duration = Duration::from_secs(1);
+/// Period of writing errors of clients.
+const CLIENT_ERRORS_EVERY: Duration = Duration::from_secs(5);
 /// Period of checking for open revocations.
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
 /// Duration of the revocation lease: the longest delay if the holder crashes.
@@ -60,6 +61,12 @@ pub fn start(context: &SharedContext, stop: &CancellationToken) -> tokio_util::t
         context.clone(),
         stop.clone(),
         write_polls,
+    ));
+    tasks.spawn(every(
+        CLIENT_ERRORS_EVERY,
+        context.clone(),
+        stop.clone(),
+        write_client_errors,
     ));
     tasks.spawn(every(MINUTE, context.clone(), stop.clone(), each_minute));
     tasks.spawn(every(
@@ -102,8 +109,8 @@ async fn every<F>(
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         pass(context.clone()).await;
     }
-    // Flush the buffered poll times at shutdown.
-    if period == POLLS_EVERY {
+    // Flush what is buffered at shutdown: poll times, and errors of clients.
+    if [POLLS_EVERY, CLIENT_ERRORS_EVERY].contains(&period) {
         pass(context).await;
     }
 }
@@ -338,6 +345,11 @@ fn report(pass: &Pass) {
 /// Writes the buffered poll times of device authorizations.
 pub async fn write_polls(context: SharedContext) {
     context.polls.write(&context.db).await;
+}
+
+/// Writes the collected errors of clients.
+pub async fn write_client_errors(context: SharedContext) {
+    context.client_errors.write(&context.db).await;
 }
 
 /// Writes the rejected requests of past minutes into the audit trail; all of them during a drain.

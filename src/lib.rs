@@ -28,6 +28,7 @@ pub mod context;
 
 // Services of the context.
 pub mod appearance;
+pub mod client_errors;
 pub mod countries;
 pub mod keys;
 pub mod logo_cache;

@@ -5,8 +5,10 @@ import { fetchList, renderAdminView, renderList, sortHref, viewHref } from "./ad
 import { dataTable } from "./admin-table.js";
 import { revokeAllButton } from "./admin-tokens.js";
 import { call, succeeded } from "./api.js";
+import { errorsPart } from "./client-errors.js";
 import { clientFields } from "./client-form.js";
 import { KINDS, kindOf, pkceChoice, pushingChoice } from "./client-kinds.js";
+import { pageFields } from "./client-pages.js";
 import { contradictionNotes, protectionFacts, protectionFields } from "./client-protection.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
@@ -88,6 +90,8 @@ export async function client(view) {
   if (!isCurrent()) return;
   const resources = listed.body.resources ?? []; // none with an error: scopes of resources are then not offered
   const found = answer.body;
+  const errors = await errorsPart(`${PATH}/${encodeURIComponent(id)}/errors`);
+  if (!isCurrent()) return;
   const metadata = await call("GET", "/.well-known/openid-configuration");
   if (!isCurrent()) return;
   const algorithms = metadata.body.id_token_signing_alg_values_supported ?? [];
@@ -104,6 +108,7 @@ export async function client(view) {
     el("div", { class: "values" }, copyable(messages.clients.id, found.client_id), clientFacts(found, me)),
     ...contradictionNotes(found),
     part(strings.details.related, el("ul", { class: "links" }, ...related), el("div", { class: "actions start" }, revokeAllButton({ client_id: found.client_id }, reload))),
+    errors,
     part(strings.details.settings, settingsForm(found, { me, resources, algorithms, reload })),
     ...[blockPart(found, clientLabel(found))].filter(Boolean),
     part(messages.clients.remove, el("p", {}, messages.clients.removeText), el("div", { class: "actions start" }, button(messages.clients.remove, () => removeClient(found), "quiet-danger"))),
@@ -137,21 +142,22 @@ function settingsForm(found, { me, resources, algorithms, reload }) {
     pkce: found.fapi ? undefined : pkceChoice(found), // implied by FAPI 2.0
     pushing: found.fapi ? undefined : pushingChoice(found),
   });
+  const pages = pageFields(found);
   const protection = protectionFields(found, algorithms);
-  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, ...protection.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, messages.clients.save)));
+  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, ...pages.nodes, ...protection.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, messages.clients.save)));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    withButtonsDisabled(() => saveClient(found, { fields, protection }, reload));
+    withButtonsDisabled(() => saveClient(found, { fields, pages, protection }, reload));
   });
   return form;
 }
 
-async function saveClient(found, { fields, protection }, reload) {
+async function saveClient(found, { fields, pages, protection }, reload) {
   hideMessage();
   const read = fields.read();
   const changed = read && protection.read();
   if (!changed) return;
-  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(found.id)}`, { ...read, ...changed });
+  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(found.id)}`, { ...read, ...pages.read(), ...changed });
   if (!succeeded(answer)) {
     showError(answer);
     return;

@@ -35,7 +35,7 @@ function issuerItem(issuer, page) {
   const lines = [
     name === issuer.url ? null : el("p", { class: "facts" }, el("code", {}, issuer.url)),
     facts(issuer.by_email ? strings.mapsByEmail : strings.mapsByTable, issuer.jwks_uri ? formatNodes(strings.keysAt, { url: el("bdi", {}, issuer.jwks_uri) }) : strings.keysByMetadata),
-    issuer.subjects.length === 0 ? null : el("ul", {}, ...issuer.subjects.map((mapped) => subjectLine(mapped, issuer, page))),
+    issuer.subjects.length === 0 ? null : el("ul", { class: "mapped" }, ...issuer.subjects.map((mapped) => subjectLine(mapped, issuer, page))),
     subjectForm(issuer, page),
   ];
   const edit = button(strings.edit, () => editIssuer(issuer, page));

@@ -49,7 +49,7 @@ function cells(member) {
   return [
     el("a", { href: `#member/${encodeURIComponent(member.id)}`, title: member.id }, el("bdi", {}, `@${member.handle}`)),
     el("bdi", {}, stripInvisible(member.name)),
-    member.email ? el("bdi", {}, stripInvisible(member.email)) : null,
+    member.email ? el("bdi", { class: "mail" }, stripInvisible(member.email)) : null,
     [member.kind === "bot" ? el("span", { class: "mark" }, strings.bot) : null, member.roles.map((role) => stripInvisible(role.name)).join(", ")],
     el("span", { class: `mark ${state === "active" ? "good" : "warn"}` }, strings.states[state]),
     timeElement(member.createdAt),

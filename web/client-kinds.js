@@ -3,11 +3,12 @@
 /** The grant type of the device flow (RFC 8628 §3.4). */
 export const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 
-/** Metadata of a new client: type, grant types, client authentication method, preselected scopes, and an example
- *  of a redirect URI (absent: no redirect URI). */
+/** Metadata of a new client: type, application type, grant types, client authentication method, preselected scopes, and
+ *  an example of a redirect URI (absent: no redirect URI). */
 export const KINDS = {
   website: {
     type: "confidential",
+    application: "web",
     grants: ["authorization_code", "refresh_token"],
     method: "client_secret_basic",
     scopes: ["openid", "profile", "offline_access"],
@@ -15,6 +16,7 @@ export const KINDS = {
   },
   spa: {
     type: "public",
+    application: "web",
     grants: ["authorization_code", "refresh_token"],
     method: "none",
     scopes: ["openid", "profile"],
@@ -22,6 +24,7 @@ export const KINDS = {
   },
   native: {
     type: "public",
+    application: "native",
     grants: ["authorization_code", "refresh_token"],
     method: "none",
     scopes: ["openid", "profile", "offline_access"],
@@ -53,11 +56,12 @@ export function pushingChoice({ allowed_grants: grants, require_pushed_authoriza
   return (grants ?? []).includes("authorization_code") ? required : undefined;
 }
 
-/** Returns the kind of any client, also of one that this page did not create. */
-export function kindOf({ type, allowed_grants: grants, redirect_uris: redirects }) {
+/** Returns the kind of any client: as chosen, or for a client that this page did not create as its metadata tell. */
+export function kindOf({ type, application_type: application, allowed_grants: grants, redirect_uris: redirects }) {
   const has = (name) => (grants ?? []).includes(name);
   if (!has("authorization_code")) return has(DEVICE) || has("device_code") ? "terminal" : "service";
   if (type === "confidential") return "website";
+  if (application) return application === "web" ? "spa" : "native";
   const isWeb = (redirects ?? []).some((uri) => uri.startsWith("https://"));
   return isWeb ? "spa" : "native";
 }

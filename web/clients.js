@@ -2,8 +2,10 @@
 
 import { hasPermission } from "./account.js";
 import { call, errorDetail, succeeded } from "./api.js";
+import { errorsPart } from "./client-errors.js";
 import { clientFields } from "./client-form.js";
 import { KINDS, kindOf, pkceChoice, pushingChoice } from "./client-kinds.js";
+import { pageFields } from "./client-pages.js";
 import { contradictionNotes, protectionFields } from "./client-protection.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
@@ -110,8 +112,8 @@ async function createClient({ kind, fields }) {
   hideMessage();
   const read = fields.read();
   if (!read) return;
-  const { type, grants, method } = KINDS[kind];
-  const answer = await call("POST", PATH, { pkce_required: true, ...read, type, allowed_grants: grants, token_endpoint_auth_method: method });
+  const { type, application, grants, method } = KINDS[kind];
+  const answer = await call("POST", PATH, { pkce_required: true, ...read, type, application_type: application, allowed_grants: grants, token_endpoint_auth_method: method });
   if (!succeeded(answer)) {
     showError(answer);
     return;
@@ -138,6 +140,8 @@ async function renderClient(id, isCurrent) {
     return;
   }
   const client = answer.body;
+  const errors = await errorsPart(`${PATH}/${encodeURIComponent(id)}/errors`);
+  if (!isCurrent()) return;
   const kind = kindOf(client);
   const secret = newSecret?.id === client.id ? newSecret.secret : null;
   newSecret = null;
@@ -149,6 +153,7 @@ async function renderClient(id, isCurrent) {
     ...(pkceChoice(client) === false ? [el("p", { class: "note", id: "pkce-note" }, `${strings.pkce.exempt} ${strings.pkce.cost}`)] : []),
     ...contradictionNotes(client),
     part(strings.snippets, el("p", { class: "hint" }, strings.snippetsHint), snippetTabs({ client, kind, issuer, secret })),
+    errors,
     part(strings.edit, settingsForm(client, kind)),
     part(strings.remove, el("p", {}, strings.removeText), el("div", { class: "actions start" }, button(strings.remove, () => removeClient(client), "quiet-danger"))),
     back,
@@ -203,21 +208,22 @@ function settingsForm(client, kind) {
     pkce: client.fapi ? undefined : pkceChoice(client), // implied by FAPI 2.0
     pushing: client.fapi ? undefined : pushingChoice(client),
   });
+  const pages = pageFields(client);
   const protection = protectionFields(client, algorithms);
-  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, ...protection.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
+  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, ...pages.nodes, ...protection.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    withButtonsDisabled(() => saveClient(client, fields, protection));
+    withButtonsDisabled(() => saveClient(client, { fields, pages, protection }));
   });
   return form;
 }
 
-async function saveClient(client, fields, protection) {
+async function saveClient(client, { fields, pages, protection }) {
   hideMessage();
   const read = fields.read();
   const changed = read && protection.read();
   if (!changed) return;
-  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(client.id)}`, { ...read, ...changed });
+  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(client.id)}`, { ...read, ...pages.read(), ...changed });
   if (succeeded(answer)) navigateTo(`app/${encodeURIComponent(client.id)}`, strings.saved);
   else showError(answer);
 }

@@ -4,12 +4,15 @@
 import { codeBlock } from "./copyable.js";
 import { messages } from "./i18n.js";
 import { el } from "./page.js";
+import { browserSnippet } from "./snippet-browser.js";
 
 /** Returns the snippets of a client as collapsible sections; the first is open. */
 export function snippetTabs(application) {
   const values = snippetValues(application);
   const names = messages.clients.snippetKinds;
-  const snippets = Object.entries(SNIPPETS)
+  // A page runs neither openid-client without a build step nor Rust.
+  const makers = values.kind === "spa" ? { browser: browserSnippet, curl } : { curl, node, rust: rustSnippet };
+  const snippets = Object.entries(makers)
     .map(([name, make]) => [names[name], make(values)])
     .filter(([, code]) => code !== null);
   const parts = snippets.map(([name, code], index) =>
@@ -96,8 +99,6 @@ function node(values) {
   switch (values.kind) {
     case "website":
       return nodeWebsite(values);
-    case "spa":
-      return nodeBrowser(values);
     case "native":
       return isLoopback(values.redirect) ? nodeNative(values) : null;
     case "terminal":
@@ -178,24 +179,6 @@ async function answer(request, response) {
 createServer((request, response) => {
   answer(request, response).catch((error) => response.writeHead(400).end(error.message));
 }).listen(${port});
-`;
-}
-
-function nodeBrowser(values) {
-  const { redirect, scopes } = values;
-  const rest = scopes.includes("openid") ? "console.log(person);" : "console.log(tokens);";
-  return `${nodeHead(values)}
-const here = new URL(location.href);
-if (here.searchParams.has("code") || here.searchParams.has("error")) {
-  const checks = JSON.parse(sessionStorage.getItem("sign-in"));
-  sessionStorage.removeItem("sign-in");
-  ${tokensFrom("here", "checks", scopes).join("\n  ")}
-  ${rest}
-} else {
-  ${indented(PKCE_AND_STATE, 2)}
-  sessionStorage.setItem("sign-in", JSON.stringify({ pkceCodeVerifier: verifier, expectedState: state }));
-  location.assign(${indented(authorizeUrl(js(redirect), scopes), 2)});
-}
 `;
 }
 
@@ -320,5 +303,3 @@ function rustFlow(kind, added) {
     let claims = id_token.claims(&client.id_token_verifier(), &nonce)?;
     println!("signed in as {}", claims.subject().as_str());`;
 }
-
-const SNIPPETS = { curl, node, rust: rustSnippet };

@@ -9,6 +9,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::Error;
+use crate::clock::Timestamp;
 
 /// Prints a result on stdout.
 pub(super) fn print(text: &str) -> Result<(), Error> {
@@ -174,6 +175,19 @@ fn shown(c: char, allowed: &[char]) -> char {
     }
 }
 
+/// Formats a time in the past relative to now: `5 minutes ago`.
+pub(super) fn ago(now: Timestamp, at: Timestamp) -> String {
+    let minutes = (now - at).whole_minutes().max(0);
+    let (count, unit) = match minutes {
+        0 => return "just now".to_owned(),
+        1..90 => (minutes, "minute"),
+        90..2_160 => ((minutes + 30) / 60, "hour"),
+        _ => ((minutes + 720) / 1_440, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural} ago")
+}
+
 /// Formats a flag for a table: `yes` or an empty text.
 pub(super) fn yes(flag: bool) -> String {
     if flag {
@@ -280,6 +294,23 @@ mod tests {
         let text = blocks(["ID", "NAME"], rows, 20);
         let expected = "ID    d5h8q2fj1e3g4a5b6c70\nNAME  Frigg\n\nID  d5h8q2fj1e3g4a5b6c7g";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn times_are_relative_to_now() {
+        let now = Timestamp::from_unix_seconds(1_795_828_560);
+        for (minutes, text) in [
+            (-1, "just now"),
+            (0, "just now"),
+            (1, "1 minute ago"),
+            (89, "89 minutes ago"),
+            (90, "2 hours ago"),
+            (24 * 60, "24 hours ago"),
+            (36 * 60, "2 days ago"),
+            (7 * 24 * 60, "7 days ago"),
+        ] {
+            assert_eq!(ago(now, now - time::Duration::minutes(minutes)), text);
+        }
     }
 
     #[test]

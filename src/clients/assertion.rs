@@ -13,6 +13,7 @@ use crate::egress::Question;
 use crate::keys::remote_key_sets::KeySet;
 use crate::keys::{self, AssertionError};
 use crate::oauth::client_assertion::{Audiences, Claims, Once};
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::{OAuthError, fapi, key_set, strict_json};
 use crate::rate_limit::KEYS_CLIENT;
 use crate::secret::Secret;
@@ -40,13 +41,17 @@ pub async fn prove(
     client: &Client,
     credentials: &Credentials,
 ) -> Result<(), OAuthError> {
-    let refuse = |why: &str| credentials.refuse(format!("The client assertion {why}"));
     let Some(assertion) = &credentials.assertion else {
-        return Err(credentials.refuse(
-            "This client authenticates with private_key_jwt: a client_assertion is needed",
-        ));
+        let error = credentials
+            .refuse("This client authenticates with private_key_jwt: a client_assertion is needed");
+        let used = credentials.method().name();
+        return Err(error.mistake(MistakeKind::AuthMethod, Some(used)));
     };
     let assertion = assertion.reveal();
+    let refuse = |why: &str| {
+        let error = credentials.refuse(format!("The client assertion {why}"));
+        error.mistake(MistakeKind::Assertion, keys::key_id(assertion).as_deref())
+    };
     let claims: Option<Claims> = keys::peek_assertion(assertion);
     let claims = claims.ok_or_else(|| refuse("is no JWT with iss, sub, aud and exp"))?;
     // Check the claims before any fetch, so that an invalid assertion causes no request.

@@ -46,6 +46,7 @@ pub async fn ensure(context: &Context) -> Result<Client, store::Error> {
         secret_hash: None,
         name: NAME.to_owned(),
         kind: ClientType::Public,
+        application_type: None,
         old_secret: None,
         auth_method: None,
         pkce_required: false,

@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod blocking;
 pub mod builtin;
 pub mod documents;
+pub mod errors;
 pub mod facts;
 pub mod fapi;
 pub mod logos;
@@ -19,6 +20,7 @@ use std::net::IpAddr;
 use crate::context::Context;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::random::Random;
 use crate::rate_limit::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks_with};
@@ -86,6 +88,9 @@ pub async fn prove(
     address: IpAddr,
 ) -> Result<(), OAuthError> {
     let refuse = |description| credentials.refuse(description);
+    let used = credentials.method().name();
+    let wrong_method =
+        |description| refuse(description).mistake(MistakeKind::AuthMethod, Some(used));
     if client.auth_method == Some(AuthMethod::PrivateKeyJwt) {
         let proven = assertion::prove(context, client, credentials).await;
         return proven.inspect_err(|error| {
@@ -98,7 +103,7 @@ pub async fn prove(
         });
     }
     if credentials.assertion.is_some() {
-        return Err(refuse(
+        return Err(wrong_method(
             "This client has no registered key for a client_assertion",
         ));
     }
@@ -109,7 +114,7 @@ pub async fn prove(
         return Err(refuse("Client has no secret configured"));
     };
     let Some(secret) = &credentials.secret else {
-        return Err(refuse("Missing client_secret"));
+        return Err(wrong_method("Missing client_secret"));
     };
     require_chosen_method(context, client, credentials)?;
     let now = context.clock.now();
@@ -163,11 +168,11 @@ fn require_chosen_method(
     if chosen.is_none_or(|chosen| chosen == used) || policy.any_method_accepted {
         return Ok(());
     }
-    let chosen = chosen.map_or("", AuthMethod::name);
-    Err(credentials.refuse(format!(
-        "This client authenticates with {chosen}, as registered, and came with {}",
-        used.name()
-    )))
+    let (chosen, used) = (chosen.map_or("", AuthMethod::name), used.name());
+    let error = credentials.refuse(format!(
+        "This client authenticates with {chosen}, as registered, and came with {used}"
+    ));
+    Err(error.mistake(MistakeKind::AuthMethod, Some(used)))
 }
 
 /// Generates a client id. Clients of administrators without an owner get the prefix `client_`, because
@@ -188,9 +193,9 @@ pub fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError
         return Ok(());
     }
     let name = grant.stored_name();
-    Err(OAuthError::unauthorized_client(format!(
-        "Client is not authorized for {name} grant"
-    )))
+    let error =
+        OAuthError::unauthorized_client(format!("Client is not authorized for {name} grant"));
+    Err(error.mistake(MistakeKind::Grant, Some(grant.wire_name())))
 }
 
 /// Returns the scope of a request without `scope` (RFC 6749 §3.3): the scope that the client registered

@@ -10,6 +10,7 @@ use crate::config::RegistrationPkce;
 use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
+use crate::oauth::application_type::ApplicationType;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_metadata::{About, ClientMetadata, RequestMetadata};
@@ -262,6 +263,11 @@ pub(super) fn client_of(
         } else {
             ClientType::Confidential
         },
+        application_type: metadata
+            .about
+            .application_type
+            .as_deref()
+            .and_then(ApplicationType::from_name),
         secret_hash,
         old_secret: None,
         auth_method: Some(metadata.auth_method).filter(|_| metadata.auth_method_chosen),

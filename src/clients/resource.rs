@@ -11,8 +11,9 @@ use crate::clock::Timestamp;
 use crate::compat::OmittedList;
 use crate::config::Config;
 use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::application_type::ApplicationType;
 use crate::oauth::auth_method::AuthMethod;
-use crate::oauth::client_metadata::ClientKeys;
+use crate::oauth::client_metadata::{About, ClientKeys};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
@@ -30,11 +31,17 @@ pub struct ClientResource {
     /// Allowed scopes.
     #[schema(value_type = Vec<String>)]
     pub allowed_scopes: Scope,
+    /// Kind of application: `web` or `native`; absent if not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_type: Option<&'static str>,
     /// Chosen algorithm of access tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_token_signed_response_alg: Option<&'static str>,
     /// Public client id (RFC 6749 §2.2).
     pub client_id: String,
+    /// Website; absent in lists, and if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
     /// Time of creation.
     #[serde(rename = "createdAt")]
     pub created_at: Timestamp,
@@ -60,11 +67,17 @@ pub struct ClientResource {
     /// URL of the public keys; absent in lists, and without a URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
+    /// Logo; absent in lists, and if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
     /// Name shown on the consent page.
     pub name: String,
     /// False if authorization requests need no PKCE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pkce_required: Option<bool>,
+    /// Privacy policy; absent in lists, and if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
     /// True if every authorization request must be pushed (RFC 9126 §6); absent while pushed requests are disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_pushed_authorization_requests: Option<bool>,
@@ -76,6 +89,9 @@ pub struct ClientResource {
     /// The only accepted authentication method, if chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<&'static str>,
+    /// Terms of service; absent in lists, and if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
     /// `public` or `confidential`.
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -104,6 +120,21 @@ impl ClientResource {
         }
     }
 
+    /// Adds the pages and the logo.
+    #[must_use]
+    pub fn with_pages(self, about: About, config: &Config) -> Self {
+        if config.policies.self_service.added_members_omitted {
+            return self;
+        }
+        Self {
+            client_uri: about.client_uri,
+            logo_uri: about.logo_uri,
+            policy_uri: about.policy_uri,
+            tos_uri: about.tos_uri,
+            ..self
+        }
+    }
+
     /// Converts a client. The policy decides about `null` for an omitted list, and about members
     /// that Storyden does not have.
     #[must_use]
@@ -117,6 +148,7 @@ impl ClientResource {
         }
         if policy.added_members_omitted {
             shown.pkce_required = None;
+            shown.application_type = None;
             shown.fapi = None;
             shown.token_endpoint_auth_method = None;
             shown.id_token_signed_response_alg = None;
@@ -136,6 +168,11 @@ impl From<Client> for ClientResource {
         let name = |algorithm: Option<SigningAlgorithm>| algorithm.map(SigningAlgorithm::name);
         Self {
             access_token_signed_response_alg: name(algorithms.access_token),
+            application_type: client.application_type.map(ApplicationType::name),
+            client_uri: None,
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
             id_token_signed_response_alg: name(algorithms.id_token),
             userinfo_signed_response_alg: name(algorithms.userinfo),
             account_id: client.owner,

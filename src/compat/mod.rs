@@ -256,7 +256,8 @@ policies! {
         foreign_change_error_empty: false, true;
         /// A change of redirect URIs is not checked against the grants of the application.
         changed_redirects_unchecked: false, true;
-        /// An application is shown without `pkce_required` and signature algorithms.
+        /// An application is shown without `pkce_required`, signature algorithms, application type and pages, and
+        /// bodies with the last two have no effect.
         added_members_omitted: false, true;
         /// Redirect URIs that the creation of an application omitted are `null`.
         omitted_redirect_uris: OmittedList::Empty, OmittedList::Null;

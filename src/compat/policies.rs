@@ -229,7 +229,8 @@ pub struct SelfServicePolicy {
     pub foreign_change_error_empty: bool,
     /// True if a change of redirect URIs is not checked against the grants.
     pub changed_redirects_unchecked: bool,
-    /// True if an application is shown without `pkce_required` and signature algorithms.
+    /// True if an application is shown without `pkce_required`, signature algorithms, application type and pages, and
+    /// bodies with the last two have no effect.
     pub added_members_omitted: bool,
     /// Representation of redirect URIs that a request omitted.
     pub omitted_redirect_uris: OmittedList,

@@ -4,6 +4,7 @@ pub mod accounts_cookie;
 pub mod admin;
 pub mod authorization;
 pub mod caller;
+pub mod client_about;
 pub mod client_members;
 pub mod cookies;
 pub mod device_cookie;

@@ -48,6 +48,15 @@ pub fn peek_assertion<T: DeserializeOwned>(assertion: &str) -> Option<T> {
     unverified_claims(assertion)
 }
 
+/// Reads the `kid` of an assertion without verification, for error reports.
+#[must_use]
+pub fn key_id(assertion: &str) -> Option<String> {
+    if assertion.len() > TOKEN_MAX {
+        return None;
+    }
+    jsonwebtoken::decode_header(assertion).ok()?.kid
+}
+
 /// Verifies the signature of an assertion with a client's public keys (RFC 7523 §3 rule 9). `only` are the
 /// algorithms that a security profile permits; `None`: every asymmetric algorithm.
 ///

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 
 pub use assertion_signature::{
     ASSERTION_ALGORITHM_NAMES, AssertionError, check_assertion, check_identity_assertion,
-    check_request_object, is_identity_assertion, peek_assertion,
+    check_request_object, is_identity_assertion, key_id, peek_assertion,
 };
 pub use dpop_proof::{SignedProof, verify_proof};
 pub use key_set::{ConfiguredKeys, KeyStatus};

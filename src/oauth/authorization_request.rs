@@ -11,6 +11,7 @@ use time::Duration;
 use super::claims_request::ClaimsRequest;
 use super::dpop::{self, Thumbprint};
 use super::error::{ErrorCode, OAuthError};
+use super::mistake::MistakeKind;
 use super::pkce::CodeChallenge;
 use super::scope::{Scope, ScopeSyntax};
 use super::scope_parameter::scope_of;
@@ -117,10 +118,10 @@ impl AuthorizationRequest {
         refuse_request_objects(parameters)?;
         match get("response_type") {
             Some("code") => {}
-            Some(_) => {
-                return Err(OAuthError::unsupported_response_type(
-                    "response_type must be code; this server has no other",
-                ));
+            Some(other) => {
+                let description = "response_type must be code; this server has no other";
+                let error = OAuthError::unsupported_response_type(description);
+                return Err(error.mistake(MistakeKind::Request, Some(other)));
             }
             None => {
                 let description = "response_type is missing; it must be code";
@@ -133,11 +134,12 @@ impl AuthorizationRequest {
         // OAuth 2.1 §4.1.2.1. A client that its owner or an administrator exempted needs no nonce either:
         // libraries without PKCE often send none.
         if code_challenge.is_none() && pkce_required {
-            return Err(OAuthError::invalid_request(
+            let error = OAuthError::invalid_request(
                 "code_challenge is missing, because this server requires PKCE; switch on PKCE with \
                  the method S256 in the library of the client. For a client with a secret, the owner \
                  or an administrator can switch off the requirement",
-            ));
+            );
+            return Err(error.mistake(MistakeKind::PkceMissing, None));
         }
         Ok(Self {
             scope: scope_of(ScopeSyntax::Spaces, get("scope"), "")?,
@@ -219,21 +221,22 @@ fn challenge_of(
     let challenge = match (challenge, method) {
         (Some(challenge), Some("S256")) => challenge,
         (_, Some(method)) if method != "S256" => {
-            return Err(OAuthError::invalid_request(
-                "code_challenge_method must be S256",
-            ));
+            let error = OAuthError::invalid_request("code_challenge_method must be S256");
+            return Err(error.mistake(MistakeKind::PkceMethod, Some(method)));
         }
         // §4.3: without a method the challenge would be plain.
         (Some(_), _) => {
             let description = "code_challenge_method is missing; it must be S256";
-            return Err(OAuthError::invalid_request(description));
+            let error = OAuthError::invalid_request(description);
+            return Err(error.mistake(MistakeKind::PkceMethod, None));
         }
         (None, _) => return Ok(None),
     };
     CodeChallenge::parse(challenge).map(Some).ok_or_else(|| {
-        OAuthError::invalid_request(
+        let error = OAuthError::invalid_request(
             "code_challenge must be the base64url SHA-256 of the verifier: 43 characters, no padding",
-        )
+        );
+        error.mistake(MistakeKind::PkceChallenge, None)
     })
 }
 

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::mistake::{Mistake, MistakeKind};
+
 /// Values of the `error` member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the registry's (RFC 6749 §11.4)")]
@@ -78,6 +80,43 @@ impl ErrorCode {
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
     }
+
+    /// The usual mistake behind the code; `None` for an error that no developer has to correct: an answer of the
+    /// member, a step of the protocol, or a fault of this server.
+    #[must_use]
+    pub fn usual_mistake(self) -> Option<MistakeKind> {
+        Some(match self {
+            Self::InvalidClient => MistakeKind::Secret,
+            Self::UnauthorizedClient => MistakeKind::Grant,
+            Self::UnsupportedGrantType => MistakeKind::GrantType,
+            Self::InvalidScope => MistakeKind::Scope,
+            Self::InvalidTarget => MistakeKind::Resource,
+            Self::InvalidDpopProof => MistakeKind::Dpop,
+            Self::InvalidRequestObject
+            | Self::InvalidRequestUri
+            | Self::RequestNotSupported
+            | Self::RequestUriNotSupported => MistakeKind::ProtectedRequest,
+            Self::InvalidRequest
+            | Self::InvalidGrant
+            | Self::UnsupportedResponseType
+            | Self::RegistrationNotSupported
+            | Self::UnsupportedTokenType => MistakeKind::Request,
+            Self::AccessDenied
+            | Self::AuthorizationPending
+            | Self::SlowDown
+            | Self::ExpiredToken
+            | Self::InvalidToken
+            | Self::UseDpopNonce
+            | Self::InsufficientScope
+            | Self::LoginRequired
+            | Self::ConsentRequired
+            | Self::UnmetAuthenticationRequirements
+            | Self::InvalidRedirectUri
+            | Self::InvalidClientMetadata
+            | Self::ServerError
+            | Self::TemporarilyUnavailable => return None,
+        })
+    }
 }
 
 /// A rejected protocol request.
@@ -94,6 +133,8 @@ pub struct OAuthError {
     pub limited: bool,
     /// True if authentication by the `Authorization` header failed (RFC 6749 §5.2).
     pub challenge: bool,
+    /// The mistake of the client, for its developer; `None`: the usual one of the code. Never sent.
+    pub mistake: Option<Box<Mistake>>,
     /// The internal cause, for the log.
     #[source]
     pub detail: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -120,6 +161,7 @@ impl OAuthError {
             retry_after: None,
             limited: false,
             challenge: false,
+            mistake: None,
             detail: None,
         }
     }
@@ -201,6 +243,24 @@ impl OAuthError {
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    /// Tells the mistake of the client, with the refused value. The value must be no secret.
+    #[must_use]
+    pub fn mistake(mut self, kind: MistakeKind, value: Option<&str>) -> Self {
+        self.mistake = Some(Box::new(Mistake::new(kind, value)));
+        self
+    }
+
+    /// Returns the mistake of the client; `None` if the client made none.
+    #[must_use]
+    pub fn mistake_of_client(&self) -> Option<Mistake> {
+        if self.limited || self.detail.is_some() {
+            return None;
+        }
+        let usual = |kind| Mistake::new(kind, None);
+        let told = self.mistake.as_deref().cloned();
+        told.or_else(|| self.code.usual_mistake().map(usual))
     }
 
     /// Marks that authentication by the `Authorization` header failed.

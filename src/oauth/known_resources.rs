@@ -5,6 +5,7 @@ use url::Url;
 use super::access_token::{Audience, STORYDEN};
 use super::error::OAuthError;
 use super::error_value::none_of;
+use super::mistake::MistakeKind;
 use super::resource::Resource;
 use super::scope::{Scope, ScopeName};
 
@@ -123,10 +124,11 @@ impl KnownResources {
     }
 
     fn unknown(&self, asked: &str) -> OAuthError {
-        OAuthError::invalid_target(format!(
+        let error = OAuthError::invalid_target(format!(
             "resource is not known here; {}",
             none_of(asked, self.all())
-        ))
+        ));
+        error.mistake(MistakeKind::Resource, Some(asked))
     }
 
     /// Returns the resources of a token within a grant (RFC 8707 §2.2): the resources of the grant that
@@ -156,13 +158,12 @@ impl KnownResources {
             return Ok(Some(asked).filter(|asked| !asked.is_empty()));
         }
         let refused = asked.iter().find(|one| !granted.contains(one));
-        Err(OAuthError::invalid_target(format!(
+        let refused = refused.map_or("", String::as_str);
+        let error = OAuthError::invalid_target(format!(
             "resource asks for more than was granted; {}",
-            none_of(
-                refused.map_or("", String::as_str),
-                granted.iter().map(String::as_str)
-            )
-        )))
+            none_of(refused, granted.iter().map(String::as_str))
+        ));
+        Err(error.mistake(MistakeKind::Resource, Some(refused)))
     }
 
     /// Returns the resources of a grant that still exist.

@@ -1,6 +1,7 @@
 //! The protocol, pure: no HTTP, no database, no clock. Each file names its RFC.
 
 pub mod access_token;
+pub mod application_type;
 pub mod auth_method;
 pub mod authorization_request;
 pub mod claims_request;
@@ -24,6 +25,7 @@ pub mod id_token;
 pub mod key_set;
 pub mod known_resources;
 mod loopback_uri;
+pub mod mistake;
 mod numeric_date;
 pub mod permission;
 pub mod pkce;

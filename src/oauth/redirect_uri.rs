@@ -10,6 +10,7 @@ use url::{Host, Url};
 
 use super::error::OAuthError;
 use super::loopback_uri::{host_of, with_other_slash, without_port};
+use super::mistake::MistakeKind;
 use super::redirect_mismatch::explain;
 
 /// The matching of requested redirect URIs.
@@ -191,17 +192,21 @@ pub fn resolve(
     let Some(asked) = asked else {
         return match registered {
             [only] if is_usable(only) => Ok(only.clone()),
-            _ => Err(OAuthError::invalid_request("redirect_uri is missing")),
+            _ => {
+                let error = OAuthError::invalid_request("redirect_uri is missing");
+                Err(error.mistake(MistakeKind::RedirectUri, None))
+            }
         };
     };
     registered_form(policy.loopback, asked, registered).ok_or_else(|| {
-        OAuthError::invalid_request(match (policy.mismatch_error, usable(asked)) {
+        let description = match (policy.mismatch_error, usable(asked)) {
             (MismatchError::Generic, _) => {
                 "Redirect URI is not registered for this client".to_owned()
             }
             (MismatchError::Detailed, Err(fault)) => format!("redirect_uri {fault}"),
             (MismatchError::Detailed, Ok(())) => explain(asked, registered),
-        })
+        };
+        OAuthError::invalid_request(description).mistake(MistakeKind::RedirectUri, Some(asked))
     })
 }
 

@@ -6,6 +6,7 @@
 
 use super::error::OAuthError;
 use super::error_value::named;
+use super::mistake::MistakeKind;
 use super::scope::{NAMES_MAX, Scope, ScopeName, ScopeSyntax};
 use super::scope_token::illegal_character;
 
@@ -38,7 +39,8 @@ pub fn read(text: &str) -> Result<ScopeNames, OAuthError> {
             return Err(OAuthError::invalid_scope(description));
         }
         if let Some(character) = illegal_character(name) {
-            return Err(OAuthError::invalid_scope(illegal(name, character)));
+            let error = OAuthError::invalid_scope(illegal(name, character));
+            return Err(error.mistake(MistakeKind::Scope, Some(name)));
         }
         match ScopeName::from_name(name) {
             Some(known) => names.known.push(known),
@@ -78,7 +80,10 @@ pub fn scope_of(
     let text = parameter.unwrap_or_default();
     if syntax == ScopeSyntax::WhiteSpace {
         let scope = Scope::parse_leniently(text);
-        return scope.map_err(|_| OAuthError::invalid_scope(storydens_refusal));
+        return scope.map_err(|_| {
+            let error = OAuthError::invalid_scope(storydens_refusal);
+            error.mistake(MistakeKind::Scope, Some(text))
+        });
     }
     let names = read(text)?;
     match names.unknown.first() {
@@ -90,11 +95,12 @@ pub fn scope_of(
 /// Returns the error for a request that has only unknown scopes, as `unknown`.
 #[must_use]
 pub fn none_known(unknown: &str) -> OAuthError {
-    OAuthError::invalid_scope(format!(
+    let error = OAuthError::invalid_scope(format!(
         "{} is unknown, and the request has no known scope; scopes_supported in the metadata \
          lists the known scopes",
         named("scope", unknown)
-    ))
+    ));
+    error.mistake(MistakeKind::Scope, Some(unknown))
 }
 
 #[cfg(test)]

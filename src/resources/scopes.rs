@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::Audience;
 use crate::oauth::client_scope::Held;
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::oauth::scope_parameter;
 use crate::store;
@@ -117,12 +118,15 @@ pub async fn none_left(context: &Context, requested: &Scope) -> OAuthError {
         .iter()
         .find_map(|name| Some((name, known.with_scope(name)?)));
     match (owner, requested.iter().next()) {
-        (Some((name, resource)), _) => OAuthError::invalid_scope(format!(
-            "scope {} is of the resource {}, which the request does not name; send that URL in the \
-             parameter resource",
-            name.name(),
-            resource.url
-        )),
+        (Some((name, resource)), _) => {
+            let error = OAuthError::invalid_scope(format!(
+                "scope {} is of the resource {}, which the request does not name; send that URL in the \
+                 parameter resource",
+                name.name(),
+                resource.url
+            ));
+            error.mistake(MistakeKind::Resource, Some(name.name()))
+        }
         (None, Some(name)) => scope_parameter::none_known(name.name()),
         (None, None) => OAuthError::invalid_scope("the request has no scope"),
     }

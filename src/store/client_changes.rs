@@ -1,5 +1,6 @@
 //! Creation and changes of clients.
 
+use super::client_details;
 use super::client_keys;
 use super::client_locks::touch;
 use super::client_secrets;
@@ -11,9 +12,10 @@ use super::sql::sql;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::ClientRowId;
+use crate::oauth::application_type::ApplicationType;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
-use crate::oauth::client_metadata::ClientKeys;
+use crate::oauth::client_metadata::{ClientKeys, PageChanges};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::request_protection::RequestProtection;
@@ -58,7 +60,8 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
     )
     .await?;
     let is_protected = client.request_protection != RequestProtection::NONE || client.dpop_bound;
-    let is_chosen = client.auth_method.is_some() || client.fapi;
+    let is_chosen =
+        client.auth_method.is_some() || client.application_type.is_some() || client.fapi;
     let has_choices = is_chosen || !client.algorithms.is_empty();
     if !client.pkce_required || is_protected || has_choices {
         save_side_row(tx, client).await?;
@@ -119,11 +122,11 @@ async fn save_side_row(tx: &mut Tx, client: &Client) -> Result<()> {
     let method = client.auth_method.map(|method| method.name().to_owned());
     tx.execute(
         "INSERT INTO auth_clients \
-         (client_id, auth_method, pkce_exempt, request_protection, dpop_bound, fapi) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (client_id) DO UPDATE SET \
+         (client_id, auth_method, pkce_exempt, request_protection, dpop_bound, fapi, application_type) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (client_id) DO UPDATE SET \
          auth_method = excluded.auth_method, pkce_exempt = excluded.pkce_exempt, \
          request_protection = excluded.request_protection, dpop_bound = excluded.dpop_bound, \
-         fapi = excluded.fapi",
+         fapi = excluded.fapi, application_type = excluded.application_type",
         &[
             (&client.row_id).into(),
             method.into(),
@@ -131,6 +134,7 @@ async fn save_side_row(tx: &mut Tx, client: &Client) -> Result<()> {
             stored_protection(client.request_protection),
             client.dpop_bound.into(),
             client.fapi.into(),
+            Value::Text(client.application_type.map(|kind| kind.name().to_owned())),
         ],
     )
     .await?;
@@ -197,6 +201,10 @@ pub struct Changes {
     pub auth_method: Option<AuthMethod>,
     /// Public keys.
     pub keys: Option<ClientKeys>,
+    /// Kind of application.
+    pub application_type: Option<ApplicationType>,
+    /// Pages and logo.
+    pub pages: PageChanges,
 }
 
 impl Changes {
@@ -217,6 +225,8 @@ impl Changes {
             fapi,
             auth_method,
             keys,
+            application_type,
+            pages,
         } = self;
         let has_lists =
             redirect_uris.is_some() || allowed_scopes.is_some() || allowed_grants.is_some();
@@ -226,7 +236,8 @@ impl Changes {
             || fapi.is_some();
         let has_choices = scope_policy.is_some() || algorithms.is_some() || auth_method.is_some();
         let has_secrets = secret_hash.is_some() || keys.is_some();
-        !(name.is_some() || has_lists || has_flags || has_choices || has_secrets)
+        let has_about = name.is_some() || application_type.is_some() || !pages.is_empty();
+        !(has_about || has_lists || has_flags || has_choices || has_secrets)
     }
 
     /// Returns the client after the changes, without a new secret.
@@ -247,6 +258,7 @@ impl Changes {
             algorithms: self.algorithms.unwrap_or(before.algorithms),
             fapi: self.fapi.unwrap_or(before.fapi),
             auth_method: self.auth_method.or(before.auth_method),
+            application_type: self.application_type.or(before.application_type),
             ..before
         }
     }
@@ -354,10 +366,19 @@ async fn update_side_row(tx: &mut Tx, id: &ClientRowId, changes: &Changes) -> Re
                 method.name().into(),
             )
         }),
+        changes.application_type.map(|kind| {
+            (
+                "INSERT INTO auth_clients (client_id, application_type) VALUES ($1, $2) \
+                 ON CONFLICT (client_id) DO UPDATE SET \
+                 application_type = excluded.application_type",
+                kind.name().into(),
+            )
+        }),
     ];
     for (sql, value) in columns.into_iter().flatten() {
         tx.execute(sql, &[id.into(), value]).await?;
     }
+    client_details::change_pages(tx, id, &changes.pages).await?;
     if let Some(algorithms) = changes.algorithms {
         save_algorithms(tx, id, algorithms).await?;
     }

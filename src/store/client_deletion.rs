@@ -1,5 +1,6 @@
 //! Deletion of clients with all rows that reference the client, in batches.
 
+use super::client_errors;
 use super::client_locks::lock;
 use super::clients::IS_NOT_DELETED;
 use super::db::{Db, Tx};
@@ -29,6 +30,7 @@ pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<boo
         &[id.into()],
     )
     .await?;
+    client_errors::delete_of(tx, id).await?;
     if delete_rows(tx, id).await? < BATCH.unsigned_abs() {
         let sql = "DELETE FROM oauth_clients WHERE id = $1";
         return Ok(tx.execute(sql, &[id.into()]).await? > 0);

@@ -5,7 +5,7 @@ use super::error::{Error, Result};
 use super::row::row;
 use super::value::{JsonColumn, Names, Value};
 use crate::ids::ClientRowId;
-use crate::oauth::client_metadata::About;
+use crate::oauth::client_metadata::{About, PageChanges};
 use crate::oauth::request_object;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::secret::SecretHash;
@@ -30,8 +30,6 @@ pub struct Details {
 /// Inserts or replaces the details of a client. Other columns of the row are unchanged.
 pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Result<()> {
     let uris = details.post_logout_redirect_uris.iter().map(String::as_str);
-    let about = serde_json::to_value(&details.about);
-    let about = about.map_err(|error| Error::Other(sqlx::Error::Encode(error.into())))?;
     tx.execute(
         "INSERT INTO auth_clients \
          (client_id, registered, default_scope, post_logout_redirect_uris, about, \
@@ -46,7 +44,7 @@ pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Resul
             details.registered.into(),
             details.default_scope.clone().into(),
             Value::names(uris),
-            Value::Json(about),
+            stored_about(&details.about)?,
             details
                 .registration_token
                 .as_ref()
@@ -61,6 +59,33 @@ pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Resul
     )
     .await?;
     Ok(())
+}
+
+/// Changes the pages and the logo of a client. Other informational metadata stay.
+pub async fn change_pages(tx: &mut Tx, client: &ClientRowId, changes: &PageChanges) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let before: Option<Option<JsonColumn<About>>> = tx
+        .fetch_optional(
+            "SELECT about FROM auth_clients WHERE client_id = $1",
+            &[client.into()],
+        )
+        .await?;
+    let about = changes.applied_to(before.flatten().unwrap_or_default().0);
+    tx.execute(
+        "INSERT INTO auth_clients (client_id, about) VALUES ($1, $2) \
+         ON CONFLICT (client_id) DO UPDATE SET about = excluded.about",
+        &[client.into(), stored_about(&about)?],
+    )
+    .await?;
+    Ok(())
+}
+
+fn stored_about(about: &About) -> Result<Value> {
+    let about = serde_json::to_value(about);
+    let about = about.map_err(|error| Error::Other(sqlx::Error::Encode(error.into())))?;
+    Ok(Value::Json(about))
 }
 
 struct DetailsRow {

@@ -11,6 +11,7 @@ use super::sql::{Sql, sql};
 use super::value::{Flag, JsonColumn, Names};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::application_type::ApplicationType;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
 use crate::oauth::client_id_url::is_url;
@@ -46,6 +47,8 @@ pub(super) const CLIENT_COLUMNS: Sql = Sql::same(
          AS client_access_token_alg, \
      (SELECT y.userinfo_signed_response_alg FROM auth_clients y WHERE y.client_id = c.id) \
          AS client_userinfo_alg, \
+     (SELECT y.application_type FROM auth_clients y WHERE y.client_id = c.id) \
+         AS client_application_type, \
      c.scope_policy AS client_scope_policy, \
      c.redirect_uris AS client_redirect_uris, \
      c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
@@ -75,6 +78,7 @@ pub struct ClientColumns {
     client_id_token_alg: Option<String>,
     client_access_token_alg: Option<String>,
     client_userinfo_alg: Option<String>,
+    client_application_type: Option<String>,
     client_scope_policy: String,
     client_redirect_uris: JsonColumn<Option<Vec<String>>>,
     client_allowed_scopes: Names,
@@ -89,6 +93,7 @@ row!(ClientColumns:
     client_pkce_exempt, client_dpop_bound, client_fapi, client_auth_method, client_old_secret_hash,
     client_old_secret_until,
     client_request_protection, client_id_token_alg, client_access_token_alg, client_userinfo_alg,
+    client_application_type,
     client_scope_policy, client_redirect_uris, client_allowed_scopes, client_allowed_grants,
     client_owner, client_created_at, client_updated_at
 );
@@ -115,6 +120,8 @@ pub struct Client {
     pub name: String,
     /// Confidential or public (RFC 6749 §2.1).
     pub kind: ClientType,
+    /// Kind of application, as the developer chose it.
+    pub application_type: Option<ApplicationType>,
     /// True unless an administrator exempted the client from PKCE (RFC 7636). Storyden's column of this
     /// name is ignored: Storyden never reads the column, and the default there is `false`.
     pub pkce_required: bool,
@@ -263,6 +270,9 @@ impl From<ClientColumns> for Client {
                 .and_then(|name| AuthMethod::from_name(&name)),
             name: row.client_name,
             kind,
+            application_type: row
+                .client_application_type
+                .and_then(|name| ApplicationType::from_name(&name)),
             pkce_required: !row.client_pkce_exempt.0,
             request_protection: row
                 .client_request_protection

@@ -156,6 +156,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0026_consent_resources.sql"),
         include_str!("../../migrations/postgres/0026_consent_resources.sql"),
     ),
+    Migration::new(
+        28,
+        "client_errors",
+        include_str!("../../migrations/sqlite/0028_client_errors.sql"),
+        include_str!("../../migrations/postgres/0028_client_errors.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

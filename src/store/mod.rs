@@ -22,6 +22,7 @@ pub mod client_changes;
 pub mod client_deletion;
 pub mod client_details;
 pub mod client_documents;
+pub mod client_errors;
 pub mod client_keys;
 pub mod client_list;
 pub mod client_locks;

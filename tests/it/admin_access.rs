@@ -12,6 +12,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/api/admin/oauth/clients/none"),
     ("PATCH", "/api/admin/oauth/clients/none"),
     ("DELETE", "/api/admin/oauth/clients/none"),
+    ("GET", "/api/admin/oauth/clients/none/errors"),
     ("GET", "/api/admin/access-keys?page_size=0"),
     ("DELETE", "/api/admin/access-keys/none"),
     ("GET", "/api/admin/oauth/device-authorizations?state=none"),

@@ -25,6 +25,7 @@ fn every_error_code_has_a_section() {
     let sections: BTreeSet<_> = ERRORS
         .lines()
         .filter_map(|line| line.strip_prefix("## "))
+        .filter(|heading| !heading.contains(' ')) // "What went wrong"
         .collect();
     assert!(sections.len() > 20);
     assert_eq!(sections, codes());

@@ -46,8 +46,10 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/api.js", "text/javascript; charset=utf-8"),
     ("/web/applications.js", "text/javascript; charset=utf-8"),
     ("/web/client-details.js", "text/javascript; charset=utf-8"),
+    ("/web/client-errors.js", "text/javascript; charset=utf-8"),
     ("/web/client-form.js", "text/javascript; charset=utf-8"),
     ("/web/client-kinds.js", "text/javascript; charset=utf-8"),
+    ("/web/client-pages.js", "text/javascript; charset=utf-8"),
     (
         "/web/client-protection.js",
         "text/javascript; charset=utf-8",
@@ -81,6 +83,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/remote-callback.js", "text/javascript; charset=utf-8"),
     ("/web/scopes.js", "text/javascript; charset=utf-8"),
     ("/web/security.js", "text/javascript; charset=utf-8"),
+    ("/web/snippet-browser.js", "text/javascript; charset=utf-8"),
     ("/web/snippets.js", "text/javascript; charset=utf-8"),
     (
         "/web/swagger-ui/swagger-ui-bundle.js",

@@ -241,10 +241,12 @@ async fn member(server: &Server, frigg: &Member, app: &Client) {
     call(("GET", &one(clients, mine)), None).await.expect(200);
     call(
         ("PATCH", &one(clients, mine)),
-        Some(&json!({ "name": "Changed" })),
+        Some(&json!({ "name": "Changed", "client_uri": "https://mine.example" })),
     )
     .await
     .expect(200);
+    let errors = format!("{}/errors", one(clients, mine));
+    call(("GET", &errors), None).await.expect(200);
     let secret = format!("{}/secret", one(clients, mine));
     call(("POST", &secret), Some(&json!({ "overlap_seconds": 60 }))).await;
     call(("POST", &secret), Some(&json!({}))).await;
@@ -541,6 +543,7 @@ async fn every_job(server: &Server) {
     jobs::clean_up(server.context.clone()).await;
     jobs::each_minute(server.context.clone()).await;
     jobs::write_polls(server.context.clone()).await;
+    jobs::write_client_errors(server.context.clone()).await;
     jobs::write_refusals(server.context.clone()).await;
     jobs::send_webhooks(server.context.clone()).await;
     apply_revocations::apply(&server.context.db, server.clock.now(), || false)

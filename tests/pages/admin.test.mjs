@@ -42,6 +42,7 @@ test('issue 8: a client is found, changed, loses all access, and is deleted', as
   const app = deviceClient({ name });
   const frigg = await openBrowser(t, member('Frigg'));
   const tokens = await approve(frigg, app);
+  await poll(app, { device_code: 'unknown' });
   const page = await openBrowser(t, odin);
   await openPath(page, '/admin/oauth#clients');
   await waitForHeading(page, strings.clients);
@@ -51,6 +52,8 @@ test('issue 8: a client is found, changed, loses all access, and is deleted', as
   await checkPage(page, 'admin-clients-desktop-light');
   await page.getByRole('link', { name }).click();
   await waitForHeading(page, name);
+  const errors = page.getByRole('region', { name: messages.clients.errors.heading });
+  await errors.getByText(messages.clients.errors.hints.device_code).waitFor();
   await checkPage(page, 'admin-client-desktop-light');
   await page.getByLabel(messages.clients.name, { exact: true }).fill(`${name} II`);
   await page.getByRole('button', { name: messages.clients.save }).click();
@@ -306,9 +309,22 @@ test('issue 16: a trusted issuer is added, maps a member, is changed and removed
   await page.getByRole('button', { name: strings.issuer.map, exact: true }).first().click();
   await page.getByText(strings.issuer.mapped.title).waitFor();
   await page.getByText(`@${frigg.handle}`).waitFor();
+  await page.getByText(strings.issuer.mapTitle).first().click();
+  await page.getByLabel(strings.issuer.subject, { exact: true }).first().fill('00u2');
+  await page.getByLabel(strings.issuer.handle, { exact: true }).first().fill(frigg.handle);
+  await page.getByRole('button', { name: strings.issuer.map, exact: true }).first().click();
+  const unmap = (subject) => page.getByRole('button', { name: formatMessage(strings.issuer.unmapNamed, { subject }) });
+  await unmap('00u2').waitFor();
   await checkPage(page, 'admin-issuers-desktop-light');
-  await page.getByRole('button', { name: formatMessage(strings.issuer.unmapNamed, { subject: '00u1' }) }).click();
-  await page.getByText(strings.issuer.unmapped.title).waitFor();
+  await page.setViewportSize(PHONE);
+  const [one, other] = [await unmap('00u1').boundingBox(), await unmap('00u2').boundingBox()];
+  assert.ok(other.y - (one.y + one.height) >= 6, 'the buttons do not touch');
+  await checkPage(page, 'admin-issuers-phone-light');
+  await page.setViewportSize(DESKTOP);
+  for (const subject of ['00u1', '00u2']) {
+    await unmap(subject).click();
+    await unmap(subject).waitFor({ state: 'detached' });
+  }
   await page.getByRole('button', { name: formatMessage(strings.issuer.change, { name }) }).click();
   await page.getByLabel(strings.issuer.byEmail).check();
   await page.getByRole('button', { name: strings.issuer.save, exact: true }).click();

@@ -2,25 +2,26 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createWebServer } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import { messages } from './messages.mjs';
-import { DESKTOP, PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
+import { messages, messagesOf } from './messages.mjs';
+import { DESKTOP, PHONE, openBrowser, checkPage, checkPageEverywhere, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { issuer, member, post } from './community.mjs';
 
 const strings = messages.clients;
 
 /** Creates a client of a kind; the page then shows its details. */
-async function make(page, kind, name, redirects) {
+async function make(page, kind, name, redirects, words = strings) {
   await openPath(page, '/settings/clients#new');
-  await waitForHeading(page, strings.createHeading);
-  await page.getByRole('radio', { name: strings.presets[kind].title }).check();
-  await page.getByLabel(strings.name, { exact: true }).fill(name);
-  if (redirects) await page.getByLabel(strings.redirects, { exact: true }).fill(redirects);
-  await page.getByRole('button', { name: strings.submit }).click();
+  await waitForHeading(page, words.createHeading);
+  await page.getByRole('radio', { name: words.presets[kind].title }).check();
+  await page.getByLabel(words.name, { exact: true }).fill(name);
+  if (redirects) await page.getByLabel(words.redirects, { exact: true }).fill(redirects);
+  await page.getByRole('button', { name: words.submit }).click();
   await waitForHeading(page, name);
 }
 
@@ -269,20 +270,113 @@ function sh(code) {
   });
 }
 
-test('issue 8: the snippet of a single-page app runs in the page at the redirect URI', async (t) => {
+/** Serves a page at a port of localhost. */
+async function servePage(t, port, body) {
+  const server = createWebServer((request, response) => {
+    const isPage = new URL(request.url, `http://${request.headers.host}`).pathname === '/';
+    response.writeHead(isPage ? 200 : 404, { 'content-type': 'text/html; charset=utf-8' }).end(isPage ? body : '');
+  });
+  await new Promise((done) => {
+    server.listen(port, 'localhost', done);
+  });
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+}
+
+test('issue 18: the snippet of a single-page app is a page that signs a member in', async (t) => {
   const frigg = member('Frigg');
   const page = await openBrowser(t, frigg);
-  await make(page, 'spa', 'Map', 'https://map.example/');
-  const code = await snippet(page, 'node');
-  assert.match(code, /sessionStorage/);
-  assert.ok(!code.includes('CLIENT_SECRET'));
-  const curl = await snippet(page, 'curl');
-  const [, address] = /echo "(\S+)"/.exec((await sh(`${curl.split('# 2.')[0]}`)).trim()) ?? [null, (await sh(curl.split('# 2.')[0])).trim()];
-  await page.route('https://map.example/**', (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html><html lang="en"><title>Map</title><link rel="icon" href="data:,"><h1>Map</h1>' }));
-  await page.goto(address);
-  await signInAndAllow(page, 'Map');
-  await page.waitForURL('https://map.example/**');
-  assert.ok(new URL(page.url()).searchParams.has('code'));
+  const port = await freePort();
+  const redirect = `http://localhost:${port}/`;
+  await make(page, 'spa', 'Map', redirect);
+  const code = await snippet(page, 'browser');
+  assert.match(code, /crypto\.subtle\.digest/);
+  assert.ok(!/CLIENT_SECRET|import |require\(/.test(code), code);
+  await servePage(t, port, code);
+  const browser = await openBrowser(t, frigg);
+  await browser.goto(redirect);
+  await browser.getByRole('button', { name: 'Sign in' }).click();
+  await signInAndAllow(browser, 'Map');
+  await browser.getByText('Signed in as Frigg').waitFor();
+  assert.equal(browser.url(), redirect, 'the code is not in the address');
+  assert.equal(await browser.evaluate(() => sessionStorage.getItem('sign-in')), null);
+  // a reload does not send the code again, and a denial is shown
+  await browser.reload();
+  await browser.getByRole('button', { name: 'Sign in' }).click();
+  await waitForHeading(browser, formatMessage(messages.consent.heading, { client: 'Map' }));
+  await browser.getByRole('button', { name: messages.consent.deny, exact: true }).click();
+  await browser.waitForURL(redirect);
+  await browser.locator('#result', { hasText: /./ }).waitFor();
+
+  await page.reload();
+  await page.locator('.facts').first().getByText(strings.kinds.spa).waitFor();
+  await openPath(page, '/settings/clients');
+  await page.locator('.item').filter({ hasText: 'Map' }).getByText(strings.kinds.spa).waitFor();
+  const curl = await openBrowser(t, frigg);
+  await openPath(page, '/settings/clients');
+  await page.getByRole('link', { name: 'Map' }).click();
+  await waitForHeading(page, 'Map');
+  const address = (await sh((await snippet(page, 'curl')).split('# 2.')[0])).trim();
+  await curl.goto(address);
+  await signInAndAllow(curl, 'Map');
+  await curl.waitForURL(`${redirect}**`);
+});
+
+test('issue 18: the owner of an application sees what went wrong, and what to change', async (t) => {
+  for (const [language, locale] of [['en', 'en-GB'], ['ar', 'ar']]) {
+    const words = messagesOf(language).clients;
+    const page = await openBrowser(t, member('Frigg'), { locale });
+    await make(page, 'native', 'Reader', 'http://127.0.0.1/callback', words);
+    const section = page.getByRole('region', { name: words.errors.heading });
+    await section.getByText(words.errors.empty.text).waitFor();
+    if (language === 'en') await checkPageEverywhere(page, 'clients-errors-empty');
+    const id = await value(page, words.id);
+    const token = (form) => post('/api/oauth/token', { client_id: id, ...form });
+    for (let tries = 0; tries < 3; tries += 1) await token({ grant_type: 'authorization_code', code: 'unknown', redirect_uri: 'http://127.0.0.1/callback' });
+    await token({ grant_type: 'password' });
+    const wrong = `https://reader.example/${'long/'.repeat(20)}`;
+    const query = new URLSearchParams({ response_type: 'code', client_id: id, redirect_uri: wrong });
+    await fetch(`${issuer}/api/oauth/authorize?${query}`);
+    await section.getByRole('button', { name: words.errors.refresh }).click();
+    await section.getByText(wrong).waitFor();
+    for (const kind of ['code_unknown', 'grant_type', 'redirect_uri']) await section.getByText(words.errors.hints[kind]).waitFor();
+    assert.equal(await section.getByRole('listitem').count(), 3);
+    await checkPageEverywhere(page, `${language}-clients-errors`);
+    await page.reload();
+    await section.getByText(wrong).waitFor();
+  }
+});
+
+test('issue 18: website, terms, privacy policy and logo are set, shown on the consent page, and removed', async (t) => {
+  const frigg = member('Frigg');
+  const page = await openBrowser(t, frigg);
+  await make(page, 'native', 'Atlas', 'http://127.0.0.1/callback');
+  const { labels, legend } = strings.pages;
+  await page.getByText(legend).click();
+  await page.getByLabel(labels.client_uri, { exact: true }).fill('http://atlas.example');
+  await page.getByRole('button', { name: strings.save }).click();
+  await page.getByRole('alert').getByText(/client_uri/).waitFor();
+  await page.getByLabel(labels.client_uri, { exact: true }).fill('https://atlas.example');
+  await page.getByLabel(labels.tos_uri, { exact: true }).fill('https://atlas.example/terms');
+  await checkPageEverywhere(page, 'clients-pages');
+  await page.getByRole('button', { name: strings.save }).click();
+  await page.getByText(strings.saved.title).waitFor();
+  await page.reload();
+  await waitForHeading(page, 'Atlas');
+  assert.equal(await page.getByLabel(labels.client_uri, { exact: true }).inputValue(), 'https://atlas.example');
+  const address = (await sh((await snippet(page, 'curl')).split('# 2.')[0])).trim();
+  const consent = await openBrowser(t, frigg);
+  await consent.goto(address);
+  await waitForHeading(consent, formatMessage(messages.consent.heading, { client: 'Atlas' }));
+  assert.equal(await consent.locator('a[href="https://atlas.example/terms"]').count(), 1);
+  await page.getByLabel(labels.tos_uri, { exact: true }).fill('');
+  await page.getByRole('button', { name: strings.save }).click();
+  await page.getByText(strings.saved.title).waitFor();
+  await page.reload();
+  await waitForHeading(page, 'Atlas');
+  assert.equal(await page.getByLabel(labels.tos_uri, { exact: true }).inputValue(), '');
 });
 
 test('issue 8: a client is renamed, gets a new secret, and is deleted', async (t) => {

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::keys::{KeyFlags, require_available, require_no_contradiction};
+use super::pages::PageFlags;
 use super::{Shown, grant_names};
 use crate::cli::{Error, account, arguments, output};
 use crate::clients::{new_id, secrets};
@@ -10,7 +11,7 @@ use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_algorithms::ClientAlgorithms;
-use crate::oauth::client_metadata::ClientKeys;
+use crate::oauth::client_metadata::{About, ClientKeys};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::request_protection::RequestProtection;
@@ -65,6 +66,8 @@ pub(in crate::cli) struct Create {
     #[arg(long = "post-logout-redirect-uri", help = "Redirect URI after logout, for example \
         https://app.example/goodbye; repeatable, compared byte for byte", value_name = "URI", value_parser = arguments::post_logout_redirect_uri)]
     post_logout_redirect_uris: Vec<String>,
+    #[command(flatten)]
+    pages: PageFlags,
     #[command(flatten)]
     keys: KeyFlags,
     /// Hold the application to the FAPI 2.0 Security Profile: pushed requests, PKCE, `private_key_jwt`, DPoP, and the
@@ -160,6 +163,7 @@ impl Create {
             secret_hash: None,
             name: self.name.clone(),
             kind,
+            application_type: None,
             old_secret: None,
             auth_method,
             pkce_required: !self.without_pkce,
@@ -194,6 +198,7 @@ impl Create {
                 .is_empty()
                 .then(|| client.scope.allowed.to_string()),
             post_logout_redirect_uris: without_repeats(self.post_logout_redirect_uris),
+            about: self.pages.changes().applied_to(About::default()),
             ..Details::default()
         };
         insert(context, (&client, &keys), &details).await?;
@@ -295,8 +300,9 @@ async fn insert(
         .write(input, |tx, (client, keys, details, entry)| {
             Box::pin(async move {
                 client_changes::insert_with_keys(tx, client, keys).await?;
-                if details.default_scope.is_some() || !details.post_logout_redirect_uris.is_empty()
-                {
+                let has_uris = !details.post_logout_redirect_uris.is_empty();
+                let has_pages = details.about != About::default();
+                if details.default_scope.is_some() || has_uris || has_pages {
                     client_details::save(tx, &client.row_id, details).await?;
                 }
                 audit::insert(tx, entry).await

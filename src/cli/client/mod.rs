@@ -2,7 +2,9 @@
 
 mod block;
 mod create;
+mod errors;
 mod keys;
+mod pages;
 mod shown;
 mod update;
 
@@ -39,6 +41,8 @@ pub(super) enum Client {
     Show(Show),
     Delete(Delete),
     RotateSecret(RotateSecret),
+    #[command(name = "errors")]
+    ListErrors(errors::ListErrors),
     Block(block::Block),
     Unblock(block::Unblock),
     #[command(name = "blocked")]
@@ -105,6 +109,7 @@ impl Client {
             Self::Show(show) => show.run(&context).await,
             Self::Delete(delete) => delete.run(&context).await,
             Self::RotateSecret(rotate) => rotate.run(&context).await,
+            Self::ListErrors(list) => list.run(&context).await,
             Self::Block(block) => block.run(&context).await,
             Self::Unblock(unblock) => unblock.run(&context).await,
             Self::ListBlocked(list) => list.run(&context).await,

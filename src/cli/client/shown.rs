@@ -46,6 +46,14 @@ pub(super) struct Shown {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     post_logout_redirect_uris: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    client_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tos_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logo_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     id_token_signed_response_alg: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     access_token_signed_response_alg: Option<&'static str>,
@@ -90,6 +98,10 @@ impl Shown {
             jwks: None,
             jwks_uri: None,
             post_logout_redirect_uris: Vec::new(),
+            client_uri: None,
+            tos_uri: None,
+            policy_uri: None,
+            logo_uri: None,
             id_token_signed_response_alg: name(algorithms.id_token),
             access_token_signed_response_alg: name(algorithms.access_token),
             userinfo_signed_response_alg: name(algorithms.userinfo),
@@ -101,6 +113,10 @@ impl Shown {
     /// Adds the metadata without a column in Storyden's table.
     pub(super) fn with_details(mut self, details: Details) -> Self {
         self.post_logout_redirect_uris = details.post_logout_redirect_uris;
+        self.client_uri = details.about.client_uri;
+        self.tos_uri = details.about.tos_uri;
+        self.policy_uri = details.about.policy_uri;
+        self.logo_uri = details.about.logo_uri;
         self
     }
 
@@ -195,6 +211,16 @@ impl Shown {
                 text(self.access_token_signed_response_alg),
             ),
             ("signed userinfo", text(self.userinfo_signed_response_alg)),
+        ]);
+        let pages = [
+            ("website", &self.client_uri),
+            ("terms of service", &self.tos_uri),
+            ("privacy policy", &self.policy_uri),
+            ("logo", &self.logo_uri),
+        ];
+        let given = pages.map(|(name, page)| page.clone().map(|page| (name, page)));
+        facts.extend(given.into_iter().flatten());
+        facts.extend([
             ("owner", self.owner.clone().unwrap_or_default()),
             ("created", self.created_at.to_rfc3339()),
         ]);

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::create::without_repeats;
 use super::keys::{KeyFlags, require_available, require_no_contradiction};
+use super::pages::PageFlags;
 use super::{entry, find, no_client, show};
 use crate::cli::{Error, arguments};
 use crate::context::Context;
@@ -39,6 +40,8 @@ pub(in crate::cli) struct Update {
     /// Redirect URI; repeatable, replaces all.
     #[arg(long = "redirect-uri", value_name = "URI", value_parser = arguments::redirect_uri)]
     redirect_uris: Vec<String>,
+    #[command(flatten)]
+    pages: PageFlags,
     #[command(flatten)]
     keys: KeyFlags,
     /// Hold the application to the FAPI 2.0 Security Profile, or not. Needs keys.
@@ -151,6 +154,7 @@ impl Update {
             fapi: self.fapi,
             auth_method: uses_key.then_some(AuthMethod::PrivateKeyJwt),
             keys,
+            pages: self.pages.changes(),
             ..Changes::default()
         })
     }

@@ -25,14 +25,12 @@ pub(super) fn changes(before: &Client, after: &Client) -> Changes {
         allowed_scopes: (!same_scope).then(|| after.scope.allowed.clone()),
         allowed_grants: (!same_grants).then(|| after.grants.clone()),
         scope_policy: (before.scope.policy != after.scope.policy).then_some(after.scope.policy),
-        secret_hash: None,
         pkce_required: (before.pkce_required != after.pkce_required).then_some(after.pkce_required),
         dpop_bound: (before.dpop_bound != after.dpop_bound).then_some(after.dpop_bound),
         fapi: (before.fapi != after.fapi).then_some(after.fapi),
-        auth_method: None,
-        keys: None,
         request_protection: (protection != before.request_protection).then_some(protection),
         algorithms: (before.algorithms != after.algorithms).then_some(after.algorithms),
+        ..Changes::default()
     }
 }
 

@@ -75,6 +75,7 @@ async fn wanted(
         auth_method: uses_key.then_some(AuthMethod::PrivateKeyJwt),
         name: arguments::name(&declared.name).map_err(because)?,
         kind,
+        application_type: None,
         pkce_required: !declared.without_pkce,
         dpop_bound: declared.dpop,
         fapi: declared.fapi,

@@ -198,6 +198,7 @@ fn public(now: Timestamp) -> Client {
         secret_hash: None,
         name: "Demo app".to_owned(),
         kind: ClientType::Public,
+        application_type: None,
         old_secret: None,
         auth_method: None,
         pkce_required: true,

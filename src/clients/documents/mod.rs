@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::OAuthError;
+use crate::oauth::application_type::ApplicationType;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_document::ClientDocument;
 use crate::oauth::client_id_url;
@@ -245,6 +246,11 @@ fn client_of(
         } else {
             ClientType::Public
         },
+        application_type: document
+            .about
+            .application_type
+            .as_deref()
+            .and_then(ApplicationType::from_name),
         // an administrator may have exempted a client that authenticates with a key
         pkce_required: before.is_none_or(|one| one.pkce_required),
         request_protection: document.requests.protection(),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::clients::builtin;
 use crate::compat::ClientInput;
+use crate::http::client_about::AboutProps;
 use crate::http::client_members::{ProtectionProps, given};
 use crate::http::error::{ApiError, Kind};
 use crate::ids::AccountId;
@@ -40,6 +41,8 @@ pub struct CreateClient {
     pub(super) client_secret_hash: Option<Secret>,
     #[serde(flatten)]
     pub(super) protection: ProtectionProps,
+    #[serde(flatten)]
+    pub(super) about: AboutProps,
     /// Name shown on the consent page.
     pub(super) name: String,
     /// False exempts a confidential client from PKCE; true if absent.
@@ -79,6 +82,8 @@ pub struct UpdateClient {
     pub(super) client_secret_hash: Option<Secret>,
     #[serde(flatten)]
     pub(super) protection: ProtectionProps,
+    #[serde(flatten)]
+    pub(super) about: AboutProps,
     /// Name shown on the consent page.
     #[serde(default, deserialize_with = "given")]
     pub(super) name: Option<String>,

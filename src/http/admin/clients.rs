@@ -12,6 +12,7 @@ use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
 use crate::compat::ClientInput;
 use crate::context::{Context, SharedContext};
+use crate::http::client_about::{require_fitting, with_about};
 use crate::http::client_members::{require_consistent_changes, with_protection};
 use crate::http::error::responses::{BodyErrors, Conflict, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
@@ -19,7 +20,7 @@ use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::{Actor, Administrator};
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::client_algorithms::ClientAlgorithms;
-use crate::oauth::client_metadata::ClientKeys;
+use crate::oauth::client_metadata::{About, ClientKeys};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::request_protection::RequestProtection;
@@ -31,6 +32,7 @@ use crate::store::accounts;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_changes::{self, Changes};
 use crate::store::client_deletion;
+use crate::store::client_details;
 use crate::store::client_keys;
 use crate::store::client_list::{self, Filter};
 use crate::store::clients::{self, Client};
@@ -124,18 +126,19 @@ pub async fn create(
     {
         new.account_id = owner.id.to_string();
     }
+    let about = std::mem::take(&mut new.about);
     let (client, keys, secret) = checked(&context, new).await?;
+    let (client, pages) = with_about(&context, client, &about)?;
     resources::check_scopes(&context, &client.scope.allowed, &Scope::default(), None).await?;
     let entry = client_entry(&context, Event::ClientCreated, &actor, &client);
-    let inserted = context.db.write(
-        (client.clone(), keys.clone(), entry),
-        |tx, (client, keys, entry)| {
-            Box::pin(async move {
-                client_changes::insert_with_keys(tx, client, keys).await?;
-                audit::insert(tx, entry).await
-            })
-        },
-    );
+    let input = (client.clone(), keys.clone(), pages.clone(), entry);
+    let inserted = context.db.write(input, |tx, (client, keys, pages, entry)| {
+        Box::pin(async move {
+            client_changes::insert_with_keys(tx, client, keys).await?;
+            client_details::change_pages(tx, &client.row_id, pages).await?;
+            audit::insert(tx, entry).await
+        })
+    });
     inserted.await.map_err(|error| match error {
         store::Error::Taken(_) => {
             let detail = "client_id is taken; choose another client id";
@@ -145,7 +148,9 @@ pub async fn create(
         error => error.into(),
     })?;
     let is_ownerless = client.owner.is_none();
-    let mut client = ClientResource::shown_with_keys(client, keys, &context.config);
+    let client = ClientResource::shown_with_keys(client, keys, &context.config);
+    let about = pages.applied_to(About::default());
+    let mut client = client.with_pages(about, &context.config);
     if is_ownerless {
         client.account_id = Some(AccountId::new(NO_ACCOUNT));
     }
@@ -176,6 +181,7 @@ async fn checked(
         auth_method: client_input::auth_method(input, kind, method)?,
         name: client_input::name(&new.name)?,
         kind,
+        application_type: None,
         pkce_required: pkce_required.unwrap_or(true),
         request_protection: RequestProtection::NONE,
         dpop_bound: false,
@@ -241,9 +247,7 @@ pub async fn get(
     PathId(id): PathId,
 ) -> Result<Json<ClientResource>, ApiError> {
     let client = find(&context, &ClientRowId::new(id)).await?;
-    let keys = client_keys::find(&context.db, &client.row_id).await?;
-    let shown = ClientResource::shown_with_keys(client, keys, &context.config);
-    Ok(Json(shown))
+    Ok(Json(shown_whole(&context, client).await?))
 }
 
 /// `PATCH /api/admin/oauth/clients/{oauth_client_id}`.
@@ -292,9 +296,7 @@ pub async fn update(
     });
     updated.await?;
     let client = find(&context, &id).await?;
-    let keys = client_keys::find(&context.db, &id).await?;
-    let shown = ClientResource::shown_with_keys(client, keys, &context.config);
-    Ok(Json(shown))
+    Ok(Json(shown_whole(&context, client).await?))
 }
 
 /// Validates only the changed members, so that a row written by Storyden can be renamed even if other
@@ -309,6 +311,7 @@ fn changes(
     let schemes = context.config.private_use_schemes();
     let pkce = sent.pkce_required.as_ref();
     let protection = sent.protection.changes(context, client, &keys)?;
+    let about = sent.about.changes(context)?;
     let changes = Changes {
         name: sent.name.as_deref().map(client_input::name).transpose()?,
         redirect_uris: match sent.redirect_uris {
@@ -335,8 +338,11 @@ fn changes(
             None => None,
         },
         pkce_required: client_input::pkce_required(input, client.kind, pkce)?,
+        application_type: about.application_type,
+        pages: about.pages,
         ..protection
     };
+    require_fitting(client, &changes)?;
     require_consistent_changes(context, client, keys, &changes)?;
     if changes.allowed_grants.is_some() || changes.redirect_uris.is_some() {
         let grants = changes.allowed_grants.as_ref().unwrap_or(&client.grants);
@@ -396,7 +402,15 @@ fn shown(context: &Context, client: Client) -> ClientResource {
     ClientResource::shown(client, &context.config)
 }
 
-async fn find(context: &Context, id: &ClientRowId) -> Result<Client, ApiError> {
+/// Converts a client with its keys and pages.
+async fn shown_whole(context: &Context, client: Client) -> store::Result<ClientResource> {
+    let keys = client_keys::find(&context.db, &client.row_id).await?;
+    let details = client_details::find(&context.db, &client.row_id).await?;
+    let shown = ClientResource::shown_with_keys(client, keys, &context.config);
+    Ok(shown.with_pages(details.about, &context.config))
+}
+
+pub(super) async fn find(context: &Context, id: &ClientRowId) -> Result<Client, ApiError> {
     let client = clients::find_by_row(&context.db, id).await?;
     client.ok_or_else(not_found)
 }

@@ -5,6 +5,7 @@
 pub mod access_keys;
 pub mod audit;
 pub mod blocked_clients;
+pub mod client_errors;
 mod client_input;
 pub mod clients;
 pub mod device_authorizations;

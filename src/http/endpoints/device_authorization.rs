@@ -15,10 +15,11 @@ use crate::clients::{self, Credentials, builtin};
 use crate::config::Config;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, credentials, printable, read_form};
+use crate::http::extract::{ClientAddress, Decoded, credentials, printable, read_form};
 use crate::ids::DeviceAuthorizationId;
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::scope::Scope;
 use crate::oauth::scope_parameter::{is_blank, scope_of};
 use crate::oauth::user_code::UserCode;
@@ -29,6 +30,9 @@ use crate::store;
 use crate::store::audit::Event;
 use crate::store::clients::Client;
 use crate::store::device_authorizations::{self, NewDevice};
+
+/// The path of the endpoint.
+const PATH: &str = "/api/oauth/device_authorization";
 
 /// Attempts to draw an unused user code.
 const ATTEMPTS: usize = 5;
@@ -116,15 +120,41 @@ async fn answer(
         credentials(policies.client_authentication, &headers, &form)?
     };
     let client = client_of(context, &credentials, address).await?;
+    let device = Device {
+        address,
+        agent: headers
+            .get(USER_AGENT)
+            .map(|value| printable(value.as_bytes())),
+    };
+    let started = begin(context, &client, &form, device).await;
+    started.inspect_err(|error| context.record_client_error(PATH, &client, error))
+}
+
+/// The device that starts a flow.
+struct Device {
+    address: ClientAddress,
+    agent: Option<String>,
+}
+
+/// Starts a device flow of an identified client.
+async fn begin(
+    context: &Context,
+    client: &Client,
+    form: &Decoded,
+    device: Device,
+) -> Result<DeviceAuthorizationResponse, OAuthError> {
+    let policies = context.config.policies;
+    require_device_grant(context, client)?;
     let refusal = "Requested scope contains invalid scope names";
     let scope = match form.get("scope") {
-        asked if is_blank(asked) => clients::default_scope(context, &client).await?,
+        asked if is_blank(asked) => clients::default_scope(context, client).await?,
         asked => asked.map(str::to_owned),
     };
     let scope = scope_of(policies.requests.scope_syntax, scope.as_deref(), refusal)?;
     let scope = own_scope(context, scope).await?;
-    check_scope(&context.config, &client, &scope)?;
-    let mut limits = networks(DEVICE_STARTS, address.0);
+    check_scope(&context.config, client, &scope)?;
+    let ClientAddress(address) = device.address;
+    let mut limits = networks(DEVICE_STARTS, address);
     limits.push((DEVICE_STARTS_CLIENT, client.row_id.to_string()));
     context.limits.spend(&limits).map_err(|wait| {
         let description = "Too many device authorizations from this network or by this client";
@@ -133,11 +163,7 @@ async fn answer(
     if policies.device.start_deletes_expired {
         device_authorizations::delete_expired(&context.db, context.clock.now()).await?;
     }
-    let agent = headers
-        .get(USER_AGENT)
-        .map(|value| printable(value.as_bytes()));
-    let address = address.0.to_string();
-    let stored = store_device(context, &client, &scope, address, agent);
+    let stored = store_device(context, client, &scope, address.to_string(), device.agent);
     let (device_code, user_code) = stored.await?;
     let page = context.config.device_consent_page();
     let mut complete = page.clone();
@@ -167,7 +193,7 @@ async fn own_scope(context: &Context, requested: Scope) -> Result<Scope, OAuthEr
     Ok(own)
 }
 
-/// Finds a client that may start a device flow. Creates the built-in client at the first use.
+/// Finds the client. Creates the built-in client at the first use.
 async fn client_of(
     context: &Context,
     credentials: &Credentials,
@@ -187,13 +213,18 @@ async fn client_of(
     } else {
         clients::find(context, &credentials.client_id).await?
     };
-    let client = client.ok_or_else(|| credentials.refuse("Client not found"))?;
+    client.ok_or_else(|| credentials.refuse("Client not found"))
+}
+
+/// Rejects a client that may not start a device flow.
+fn require_device_grant(context: &Context, client: &Client) -> Result<(), OAuthError> {
     if client.kind == ClientType::Confidential {
         let description = "Confidential clients cannot use device authorization";
-        return Err(OAuthError::unauthorized_client(description));
+        let grant = Some(GrantType::DeviceCode.wire_name());
+        let error = OAuthError::unauthorized_client(description);
+        return Err(error.mistake(MistakeKind::Grant, grant));
     }
-    require_grant(&context.config, &client, GrantType::DeviceCode)?;
-    Ok(client)
+    require_grant(&context.config, client, GrantType::DeviceCode)
 }
 
 /// Rejects scopes that the client may not have; the code flow drops such scopes

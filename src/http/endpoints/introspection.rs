@@ -20,6 +20,7 @@ use crate::ids::AccountId;
 use crate::oauth::access_token::{Audience, ForWhom, VerifiedAccessToken};
 use crate::oauth::dpop::{Confirmation, token_type};
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::permission::Permission;
 use crate::oauth::scope::Scope;
 use crate::oauth::token_exchange::Actor;
@@ -28,6 +29,9 @@ use crate::resources::{self, Granted};
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
 use crate::store::refresh_tokens::{self, RefreshToken};
+
+/// The path of the endpoint.
+const PATH: &str = "/api/oauth/introspect";
 
 /// The state of a token (RFC 7662 §2.2).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -209,11 +213,14 @@ async fn requester(context: &Context, inquiry: &TokenInquiry) -> Result<Requeste
         }
         return Ok(Requester::Administrator);
     }
-    let (client, credentials) = inquiry.authenticate(context).await?;
+    let (client, credentials) = inquiry.authenticate(context, PATH).await?;
     if client.kind == ClientType::Public {
         // §2.1, §4 (token scanning): anybody can present the id of a public client
         let description = "A public client cannot introspect: it cannot authenticate";
-        return Err(credentials.refuse(description));
+        let error = credentials.refuse(description);
+        let error = error.mistake(MistakeKind::AuthMethod, Some(credentials.method().name()));
+        context.record_client_error(PATH, &client, &error);
+        return Err(error);
     }
     Ok(Requester::Client(Box::new(client)))
 }

@@ -91,15 +91,20 @@ impl TokenInquiry {
         }
     }
 
-    /// Authenticates the client (RFC 6749 §3.2.1).
+    /// Authenticates the client (RFC 6749 §3.2.1) at an endpoint.
     ///
     /// # Errors
     /// `invalid_client`, or `invalid_request` for two methods at once.
-    async fn authenticate(&self, context: &Context) -> Result<(Client, Credentials), OAuthError> {
+    async fn authenticate(
+        &self,
+        context: &Context,
+        endpoint: &'static str,
+    ) -> Result<(Client, Credentials), OAuthError> {
         let policy = context.config.policies.client_authentication;
         let credentials = credentials(policy, &self.headers, &self.form)?;
         let client = clients::identify(context, &credentials).await?;
-        clients::prove(context, &client, &credentials, self.address.0).await?;
+        let proven = clients::prove(context, &client, &credentials, self.address.0).await;
+        proven.inspect_err(|error| context.record_client_error(endpoint, &client, error))?;
         Ok((client, credentials))
     }
 

@@ -19,6 +19,9 @@ use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, RefreshToken};
 use crate::store::revoked_tokens;
 
+/// The path of the endpoint.
+const PATH: &str = "/api/oauth/revoke";
+
 /// The reason stored in `auth_grants`.
 const REVOCATION_REASON: &str = "by_client";
 
@@ -71,16 +74,26 @@ async fn answer(
 ) -> Result<(), OAuthError> {
     let inquiry = TokenInquiry::read(context, address, request).await?;
     require_enabled(context)?;
-    let (client, _) = inquiry.authenticate(context).await?;
+    let (client, _) = inquiry.authenticate(context, PATH).await?;
+    let revoked = revoke_for(context, &inquiry, &client).await;
+    revoked.inspect_err(|error| context.record_client_error(PATH, &client, error))
+}
+
+/// Revokes the token of a request of an authenticated client.
+async fn revoke_for(
+    context: &Context,
+    inquiry: &TokenInquiry,
+    client: &Client,
+) -> Result<(), OAuthError> {
     let token = inquiry.token()?;
     let entry = |event| {
         Entry::new(event, context.clock.now())
             .client(&client.client_id)
-            .from(address.0)
+            .from(inquiry.address.0)
     };
     if let Some(token) = refresh_tokens::find(&context.db, &token.hash()).await? {
         let entry = entry(Event::GrantRevoked).of(&token.account.id);
-        return end_refresh_token(context, &client, token, entry).await;
+        return end_refresh_token(context, client, token, entry).await;
     }
     match read_access_token(context, &token, ForWhom::Anybody).await? {
         Some(token) => {
@@ -89,7 +102,7 @@ async fn answer(
                 _ => Event::AccessTokenRevoked,
             };
             let entry = entry(event).of(&token.account);
-            end_access_token(context, &client, token, entry).await
+            end_access_token(context, client, token, entry).await
         }
         None => Ok(()), // RFC 7009 §2.2: an invalid token needs no revocation
     }

@@ -11,6 +11,7 @@ use super::parameters::{Decoded, PARAMETER_MAX, decode_part};
 use crate::clients::Credentials;
 use crate::clients::assertion::subject;
 use crate::compat::{ClientAuthenticationPolicy, TwoMethods};
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::{OAuthError, client_assertion};
 use crate::secret::Secret;
 
@@ -29,7 +30,8 @@ pub fn refuse_two_methods(
     let in_body = form.get("client_secret").is_some()
         || form.get("client_id").is_some_and(|id| !id.is_empty());
     if in_body && basic(policy, headers).is_ok_and(|pair| pair.is_some()) {
-        return Err(OAuthError::invalid_client(TWO_METHODS));
+        let error = OAuthError::invalid_client(TWO_METHODS);
+        return Err(error.mistake(MistakeKind::AuthMethod, None));
     }
     Ok(())
 }
@@ -56,7 +58,7 @@ pub fn credentials(
         let subject = assertion.as_ref().and_then(subject);
         let client_id = body_id.map(str::to_owned).or(subject);
         if assertion.is_some() && body_secret.is_some() {
-            return Err(OAuthError::invalid_request(TWO_METHODS));
+            return Err(two_methods());
         }
         return Ok(Credentials {
             client_id: client_id
@@ -67,13 +69,13 @@ pub fn credentials(
         });
     };
     if assertion.is_some() {
-        return Err(OAuthError::invalid_request(TWO_METHODS));
+        return Err(two_methods());
     }
     if policy.two_methods == TwoMethods::InvalidClient {
         refuse_two_methods(policy, headers, form)?;
     } else if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
         // RFC 6749 §2.3: two methods at once. An equal client_id in the body is allowed.
-        return Err(OAuthError::invalid_request(TWO_METHODS));
+        return Err(two_methods());
     }
     Ok(Credentials {
         client_id,
@@ -81,6 +83,21 @@ pub fn credentials(
         assertion: None,
         by_header: true,
     })
+}
+
+fn two_methods() -> OAuthError {
+    OAuthError::invalid_request(TWO_METHODS).mistake(MistakeKind::AuthMethod, None)
+}
+
+/// Returns the client id that a request names, also if its credentials are not accepted.
+#[must_use]
+pub fn named_client(
+    policy: ClientAuthenticationPolicy,
+    headers: &HeaderMap,
+    form: &Decoded,
+) -> Option<String> {
+    let in_header = || Some(basic(policy, headers).ok()??.0);
+    form.get("client_id").map(str::to_owned).or_else(in_header)
 }
 
 /// Reads the client assertion of a form; JWT is the only supported type (RFC 7523 §2.2).

@@ -15,7 +15,7 @@ mod path;
 
 pub use address::ClientAddress;
 pub use body::{JsonBody, read_json};
-pub use credentials::{credentials, refuse_two_methods};
+pub use credentials::{credentials, named_client, refuse_two_methods};
 pub use form::{is_form, read_form, read_form_as_sent, read_form_of};
 pub use origin::printable;
 pub use parameters::{Decoded, TOKEN_PARAMETERS, decode, decode_leniently, decode_query, limit_of};

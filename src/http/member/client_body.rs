@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::http::client_about::AboutProps;
 use crate::http::client_members::{ProtectionProps, given};
 use crate::oauth::grant_type::ClientType;
 
@@ -26,6 +27,8 @@ pub struct CreateClient {
     pub(super) redirect_uris: Option<Vec<String>>,
     #[serde(flatten)]
     pub(super) protection: ProtectionProps,
+    #[serde(flatten)]
+    pub(super) about: AboutProps,
     /// Authentication method: `none`, `client_secret_basic`, `client_secret_post`, or `private_key_jwt` with keys. If
     /// absent, `private_key_jwt` for a confidential application with keys, and every method of the type for others.
     #[serde(default, deserialize_with = "given")]
@@ -74,6 +77,8 @@ pub struct UpdateClient {
     pub(super) redirect_uris: Option<Vec<String>>,
     #[serde(flatten)]
     pub(super) protection: ProtectionProps,
+    #[serde(flatten)]
+    pub(super) about: AboutProps,
 }
 
 /// Replacement of a secret.

@@ -13,6 +13,7 @@ use crate::clients::resource::ClientResource;
 use crate::clients::{new_id, secrets};
 use crate::compat::OmittedList;
 use crate::context::{Context, SharedContext};
+use crate::http::client_about::{require_fitting, with_about};
 use crate::http::client_members::{require_consistent_changes, with_protection};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
@@ -20,7 +21,7 @@ use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::Person;
 use crate::ids::ClientRowId;
 use crate::oauth::client_algorithms::ClientAlgorithms;
-use crate::oauth::client_metadata::ClientKeys;
+use crate::oauth::client_metadata::{About, ClientKeys};
 use crate::oauth::client_rules::{Rules, Shape};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
@@ -34,6 +35,7 @@ use crate::store::accounts::Account;
 use crate::store::audit::{self, Event};
 use crate::store::client_changes::{self, Changes};
 use crate::store::client_deletion;
+use crate::store::client_details;
 use crate::store::client_keys;
 use crate::store::clients::{self, Client};
 
@@ -106,7 +108,9 @@ pub async fn create(
     person.require(Permission::UseOauthClients)?;
     let Person { session, address } = person;
     let (session, account) = (session.id, session.account);
-    let (client, keys) = check(&context, &account, &body?.0)?;
+    let new = body?.0;
+    let (client, keys) = check(&context, &account, &new)?;
+    let (client, pages) = with_about(&context, client, &new.about)?;
     let (allowed, none) = (&client.scope.allowed, Scope::default());
     resources::check_scopes(&context, allowed, &none, Some(&account)).await?;
     let have = clients::count_by_owner(&context.db, &account.id).await?;
@@ -124,19 +128,26 @@ pub async fn create(
     let entry = entry(&context, Event::ClientCreated, &account.id, address)
         .client(&client.client_id)
         .subject(&client.row_id);
-    let input = (session, client.clone(), keys.clone(), entry);
+    let input = (
+        session,
+        (client.clone(), keys.clone(), pages.clone()),
+        entry,
+    );
     let write = context
         .db
-        .write(input, |tx, (session, client, keys, entry)| {
+        .write(input, |tx, (session, (client, keys, pages), entry)| {
             Box::pin(async move {
                 require_open_session(tx, session).await?;
                 client_changes::insert_with_keys(tx, client, keys).await?;
+                client_details::change_pages(tx, &client.row_id, pages).await?;
                 audit::insert(tx, entry).await
             })
         });
     write.await.map_err(closed_session_error)?;
+    let about = pages.applied_to(About::default());
+    let client = ClientResource::shown_with_keys(client, keys, &context.config);
     Ok(Json(IssuedClient {
-        client: ClientResource::shown_with_keys(client, keys, &context.config),
+        client: client.with_pages(about, &context.config),
         client_secret: secret.as_ref().map(Secret::reveal).map(str::to_owned),
     }))
 }
@@ -175,6 +186,7 @@ fn check(
         auth_method: rules.auth_method(kind, method)?,
         name: rules.name(&new.name)?,
         kind,
+        application_type: None,
         pkce_required: rules.pkce(kind, new.pkce_required),
         request_protection: RequestProtection::NONE,
         dpop_bound: false,
@@ -217,11 +229,24 @@ pub async fn get(
     Manager(person): Manager,
     PathId(id): PathId,
 ) -> Result<Json<ClientResource>, MemberError> {
-    let client = find(&context, &ClientRowId::new(id)).await?;
+    let client = find_own(&context, &person, id).await?;
+    Ok(Json(shown_with_keys(&context, client).await?))
+}
+
+/// Finds an application of the account.
+///
+/// # Errors
+/// 400 for an application of a different account, 404.
+pub(super) async fn find_own(
+    context: &Context,
+    person: &Person,
+    id: String,
+) -> Result<Client, MemberError> {
+    let client = find(context, &ClientRowId::new(id)).await?;
     if client.owner.as_ref() != Some(&person.session.account.id) {
         return Err(foreign());
     }
-    Ok(Json(shown_with_keys(&context, client).await?))
+    Ok(client)
 }
 
 /// `PATCH /api/auth/oauth/clients/{oauth_client_id}`.
@@ -304,6 +329,7 @@ fn check_changes(
     let scopes = asked.allowed_scopes.as_deref();
     let uris = asked.redirect_uris.as_deref();
     let protection = asked.protection.changes(context, client, &keys)?;
+    let about = asked.about.changes(context)?;
     let schemes = context.config.private_use_schemes();
     let changes = Changes {
         allowed_scopes: scopes.map(|names| rules.scopes(names)).transpose()?,
@@ -317,8 +343,11 @@ fn check_changes(
             .filter(|name| *name != client.name)
             .map(|name| rules.name(&name))
             .transpose()?,
+        application_type: about.application_type,
+        pages: about.pages,
         ..protection
     };
+    require_fitting(client, &changes)?;
     require_consistent_changes(context, client, keys, &changes)?;
     if let Some(uris) = &changes.redirect_uris
         && !policies.self_service.changed_redirects_unchecked
@@ -395,11 +424,9 @@ fn shown(context: &Context, client: Client) -> ClientResource {
 
 async fn shown_with_keys(context: &Context, client: Client) -> store::Result<ClientResource> {
     let keys = client_keys::find(&context.db, &client.row_id).await?;
-    Ok(ClientResource::shown_with_keys(
-        client,
-        keys,
-        &context.config,
-    ))
+    let details = client_details::find(&context.db, &client.row_id).await?;
+    let shown = ClientResource::shown_with_keys(client, keys, &context.config);
+    Ok(shown.with_pages(details.about, &context.config))
 }
 
 fn foreign() -> MemberError {

@@ -5,6 +5,7 @@ pub mod access_keys;
 pub mod accounts;
 pub mod applications;
 pub mod client_body;
+pub mod client_errors;
 pub mod client_secret;
 pub mod clients;
 pub mod origin;

@@ -26,9 +26,9 @@ use crate::compat::Cors;
 use crate::config::Config;
 use crate::context::SharedContext;
 use crate::http::admin::{
-    access_keys as every_access_key, audit, blocked_clients, clients as every_client,
-    device_authorizations, issuers, members, refresh_tokens, remote, resources, revocation,
-    signing_keys as every_signing_key,
+    access_keys as every_access_key, audit, blocked_clients, client_errors,
+    clients as every_client, device_authorizations, issuers, members, refresh_tokens, remote,
+    resources, revocation, signing_keys as every_signing_key,
 };
 use crate::http::endpoints::authorize::{
     choice, consent, decision, form_post, pending_client, push,
@@ -208,6 +208,7 @@ fn member(config: &Config) -> Documented {
             member::clients::update,
             member::clients::delete
         ))
+        .routes(routes!(member::client_errors::list))
         .routes(routes!(member::client_secret::rotate))
         .routes(routes!(member::resources::list))
         .routes(routes!(member::tokens::list))
@@ -245,6 +246,7 @@ fn administration(config: &Config) -> Documented {
             every_client::update,
             every_client::delete
         ))
+        .routes(routes!(client_errors::list))
         .routes(routes!(every_access_key::list))
         .routes(routes!(every_access_key::delete))
         .routes(routes!(device_authorizations::list))

@@ -11,6 +11,7 @@ mod faults;
 mod https_url;
 mod keys;
 mod members;
+mod pages;
 mod requests;
 mod rules;
 
@@ -31,6 +32,7 @@ pub use algorithms::RequestedAlgorithms;
 pub(super) use faults::Faults;
 pub use keys::check_keys;
 pub(super) use members::Members;
+pub use pages::{PageChanges, PageError};
 pub use requests::RequestMetadata;
 pub(super) use rules::Rules;
 

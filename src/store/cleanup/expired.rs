@@ -191,6 +191,21 @@ pub(super) const WEBHOOK_DELIVERIES: Step = Step::due(
     ))],
 );
 
+pub(super) const CLIENT_ERRORS: Step = Step::due(
+    "errors of clients",
+    Duration::ZERO,
+    search!(
+        "SELECT x.id AS id, ",
+        DUE,
+        " FROM auth_client_errors x ",
+        EXPIRED
+    ),
+    &[Delete::Ids(sql!(
+        "DELETE FROM auth_client_errors WHERE id IN ",
+        IDS
+    ))],
+);
+
 pub(super) const REMOTE_FLOWS: Step = Step::due(
     "remote authorization flows",
     Duration::days(1),

@@ -20,6 +20,7 @@ pub(super) const STEPS: &[Step] = &[
     expired::CLIENT_ASSERTIONS,
     expired::DPOP_PROOFS,
     expired::WEBHOOK_DELIVERIES,
+    expired::CLIENT_ERRORS,
     expired::REMOTE_FLOWS,
     expired::SESSIONS,
     grants::GRANTS_WITHOUT_TOKENS,

@@ -128,6 +128,7 @@ impl Server {
             secret_hash,
             name: format!("The {}", new.client_id),
             kind,
+            application_type: None,
             old_secret: None,
             auth_method: new.auth_method,
             pkce_required: new.pkce_required,

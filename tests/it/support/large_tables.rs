@@ -35,6 +35,7 @@ pub(crate) const GROWING: &[&str] = &[
     "oauth_refresh_tokens",
     "auth_assertions",
     "auth_audit",
+    "auth_client_errors",
     "auth_clients",
     "auth_consents",
     "auth_derived_grants",

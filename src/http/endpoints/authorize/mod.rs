@@ -55,7 +55,7 @@ use authorization::Authorization;
 use parameters::{AuthorizeParameters, CLIENT_ID_MISSING, KNOWN, Reference, Sent};
 use pending::{NextPage, PendingRequest};
 use pushed_request::resolve_pushed;
-use request::{Resolution, resolve};
+use request::{Resolution, record_unidentified, resolve};
 use response::{AuthorizationResponse, respond_without_redirect};
 
 /// `GET /api/oauth/authorize`.
@@ -293,7 +293,10 @@ async fn open_pushed(
         {
             Ok((resolution, Some(pending)))
         }
-        _ => Err(error),
+        _ => {
+            record_unidentified(context, Some(&reference.client_id), &error).await;
+            Err(error)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::parameters::{INVALID_OBJECT, PUSHED, SIGNED};
 use crate::context::Context;
 use crate::http::extract::Decoded;
 use crate::oauth::OAuthError;
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::request_protection::RequestProtection;
 use crate::store::clients::Client;
 
@@ -18,10 +19,11 @@ pub(super) fn require(
     parameters: &Decoded,
 ) -> Result<(), OAuthError> {
     if demanded(context, client).pushed && parameters.get(PUSHED).is_none() {
-        return Err(OAuthError::invalid_request(
+        let error = OAuthError::invalid_request(
             "The authorization requests of this application must be pushed: send the parameters to \
              pushed_authorization_request_endpoint, and client_id and request_uri here",
-        ));
+        );
+        return Err(error.mistake(MistakeKind::ProtectedRequest, None));
     }
     require_signature(client, parameters)
 }
@@ -33,10 +35,11 @@ pub(super) fn require(
 pub(super) fn require_signature(client: &Client, parameters: &Decoded) -> Result<(), OAuthError> {
     let is_signed = parameters.get(SIGNED).is_some() || parameters.get(INVALID_OBJECT).is_some();
     if client.request_protection.signed && !is_signed {
-        return Err(OAuthError::invalid_request(
+        let error = OAuthError::invalid_request(
             "The authorization requests of this application must be signed: send the parameters in \
              a request object, as the parameter request",
-        ));
+        );
+        return Err(error.mistake(MistakeKind::ProtectedRequest, None));
     }
     Ok(())
 }

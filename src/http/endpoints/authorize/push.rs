@@ -6,7 +6,7 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use time::Duration;
@@ -15,10 +15,10 @@ use utoipa::ToSchema;
 use super::parameters::{
     AuthorizeParameters, KNOWN, PARAMETERS_BYTES_MAX, PUSHED_REQUEST_URI, REQUEST_ID,
 };
-use super::request::ResolvedRequest;
+use super::request::{ResolvedRequest, completed};
 use super::{protection, request_object};
-use crate::clients;
 use crate::clients::documents::{self, Requester};
+use crate::clients::{self, Credentials};
 use crate::context::{Context, SharedContext};
 use crate::dpop::{self as dpop_proof, Proof};
 use crate::http::dpop::RequestHead;
@@ -34,6 +34,9 @@ use crate::store::clients::Client;
 use crate::store::dpop_proofs;
 use crate::store::pushed_requests::{self, NewPushedRequest};
 use crate::telemetry::metrics;
+
+/// The path of the endpoint.
+const PATH: &str = "/api/oauth/par";
 
 /// Lifetime of a pushed request (RFC 9126 §2.2).
 const PUSHED_TTL: Duration = Duration::seconds(60);
@@ -109,38 +112,52 @@ async fn answer(
     let path = request.uri().path().to_owned();
     let syntax = context.config.policies.requests.form_syntax;
     let form = read_form(syntax, request, &[KNOWN, CREDENTIALS].concat()).await?;
-    let client = authenticate(context, &headers, &form, address).await?;
-    let head = RequestHead {
-        method: &Method::POST,
-        path: &path,
-        headers: &headers,
+    let policy = context.config.policies.client_authentication;
+    let push = Push {
+        credentials: credentials(policy, &headers, &form)?,
+        head: RequestHead {
+            method: &Method::POST,
+            path: &path,
+            headers: &headers,
+        },
+        form,
+        address,
     };
-    let proof = head.proof_of_client(context, &client).await?;
-    limit(context, &client, address)?;
-    let request = validate(context, client, form, proof.as_ref()).await?;
-    save(context, &request, proof).await
+    let client = push.client(context).await?;
+    let pushed = push.store(context, &client).await;
+    pushed.inspect_err(|error| context.record_client_error(PATH, &client, error))
 }
 
-/// Authenticates the client (RFC 9126 §2.1). The metadata document of a client is fetched, as at a device start.
-async fn authenticate(
-    context: &Context,
-    headers: &HeaderMap,
-    form: &Decoded,
-    ClientAddress(address): ClientAddress,
-) -> Result<Client, OAuthError> {
-    let policy = context.config.policies.client_authentication;
-    let credentials = credentials(policy, headers, form)?;
-    let client = if documents::is_document(context, &credentials.client_id) {
+/// A request to the endpoint.
+struct Push<'a> {
+    head: RequestHead<'a>,
+    form: Decoded,
+    credentials: Credentials,
+    address: ClientAddress,
+}
+
+impl Push<'_> {
+    /// Finds the client. The metadata document of a client is fetched, as at a device start.
+    async fn client(&self, context: &Context) -> Result<Client, OAuthError> {
+        let client_id = &self.credentials.client_id;
+        if !documents::is_document(context, client_id) {
+            return clients::identify(context, &self.credentials).await;
+        }
         let visitor = Requester {
             account: None,
-            address,
+            address: self.address.0,
         };
-        documents::find(context, &credentials.client_id, visitor).await?
-    } else {
-        clients::identify(context, &credentials).await?
-    };
-    clients::prove(context, &client, &credentials, address).await?;
-    Ok(client)
+        documents::find(context, client_id, visitor).await
+    }
+
+    /// Authenticates the client (RFC 9126 §2.1), and validates and stores the request.
+    async fn store(self, context: &Context, client: &Client) -> Result<PushedRequest, OAuthError> {
+        clients::prove(context, client, &self.credentials, self.address.0).await?;
+        let proof = self.head.proof_of_client(context, client).await?;
+        limit(context, client, self.address)?;
+        let request = validate(context, client, self.form, proof.as_ref()).await?;
+        save(context, &request, proof).await
+    }
 }
 
 /// Limits the stored requests of a network and of a client.
@@ -162,7 +179,7 @@ fn limit(
 /// Validates the request as the authorization endpoint does (RFC 9126 §2.1 step 3).
 async fn validate(
     context: &Context,
-    client: Client,
+    client: &Client,
     form: Decoded,
     proof: Option<&Proof>,
 ) -> Result<ResolvedRequest, OAuthError> {
@@ -180,16 +197,21 @@ async fn validate(
     parameters.values.insert("client_id".to_owned(), client_id);
     let parameters = parameters.within(PARAMETERS_BYTES_MAX)?;
     let now = context.clock.now();
-    let parameters = request_object::expand(context, &client, parameters, now).await?;
+    let parameters = request_object::expand(context, client, parameters, now).await?;
     request_object::fault(&parameters)?;
-    protection::require_signature(&client, &parameters)?;
+    protection::require_signature(client, &parameters)?;
     if client.fapi {
         // FAPI 2.0 §5.3.2.2 item 6
         let missing = "redirect_uri is missing: this client is held to FAPI 2.0";
         parameters.require("redirect_uri", missing)?;
     }
     let parameters = bind_to_key(parameters, proof)?;
-    let request = ResolvedRequest::new(context, client, parameters).await?;
+    let (parameters, redirect_uri) = completed(context, client, parameters).await?;
+    let request = ResolvedRequest {
+        client: client.clone(),
+        parameters,
+        redirect_uri,
+    };
     request.check(context).await?;
     Ok(request)
 }

@@ -39,6 +39,9 @@ use crate::store::audit::Event;
 use crate::store::authorization_requests::NewRequest;
 use crate::store::clients::Client;
 
+/// The path of the endpoint.
+pub(super) const PATH: &str = "/api/oauth/authorize";
+
 /// Lifetime of an undecided authorization request.
 pub(super) const REQUEST_TTL: Duration = Duration::minutes(10);
 
@@ -118,10 +121,61 @@ pub(super) async fn resolve(
         }
         _ => find_or_fetch(context, client_id, requester).await?,
     };
-    let parameters = request_object::expand(context, &client, parameters, asked_at).await?;
-    protection::require(context, &client, &parameters)?;
-    let request = ResolvedRequest::new(context, client, parameters).await?;
-    Ok(Resolution::Resolved(Box::new(request)))
+    let prepared = prepare(context, &client, parameters, asked_at).await;
+    let prepared = prepared.inspect_err(|error| context.record_client_error(PATH, &client, error));
+    let (parameters, redirect_uri) = prepared?;
+    Ok(Resolution::Resolved(Box::new(ResolvedRequest {
+        client,
+        parameters,
+        redirect_uri,
+    })))
+}
+
+/// Records an error that was found before the client was: reads the client that the request names.
+pub(super) async fn record_unidentified(
+    context: &Context,
+    client_id: Option<&str>,
+    error: &OAuthError,
+) {
+    let client_id = client_id.unwrap_or_default();
+    if let Ok(Some(client)) = clients::find(context, client_id).await {
+        context.record_client_error(PATH, &client, error);
+    }
+}
+
+/// Replaces a request object by its parameters, checks the protection that the client demands, and completes the
+/// parameters.
+async fn prepare(
+    context: &Context,
+    client: &Client,
+    parameters: Decoded,
+    asked_at: Timestamp,
+) -> Result<(Decoded, String), OAuthError> {
+    let parameters = request_object::expand(context, client, parameters, asked_at).await?;
+    protection::require(context, client, &parameters)?;
+    completed(context, client, parameters).await
+}
+
+/// Resolves the redirect URI, and adds the client's default scope if the request has none.
+///
+/// # Errors
+/// `invalid_request`, not for the redirect URI.
+pub(super) async fn completed(
+    context: &Context,
+    client: &Client,
+    mut parameters: Decoded,
+) -> Result<(Decoded, String), OAuthError> {
+    let redirect_uri = redirect_uri::resolve(
+        context.config.policies.redirect_uris,
+        parameters.get("redirect_uri"),
+        &client.redirect_uris,
+    )?;
+    if is_blank(parameters.get("scope")) {
+        let scope = clients::default_scope(context, client).await?;
+        let scope = scope.map(|scope| ("scope".to_owned(), scope));
+        parameters.values.extend(scope);
+    }
+    Ok((parameters, redirect_uri))
 }
 
 /// A request with a known client and a registered redirect URI.
@@ -132,32 +186,6 @@ pub(super) struct ResolvedRequest {
 }
 
 impl ResolvedRequest {
-    /// Resolves the redirect URI, and adds the client's default scope if the request has none.
-    ///
-    /// # Errors
-    /// `invalid_request`, not for the redirect URI.
-    pub(super) async fn new(
-        context: &Context,
-        client: Client,
-        mut parameters: Decoded,
-    ) -> Result<Self, OAuthError> {
-        let redirect_uri = redirect_uri::resolve(
-            context.config.policies.redirect_uris,
-            parameters.get("redirect_uri"),
-            &client.redirect_uris,
-        )?;
-        if is_blank(parameters.get("scope")) {
-            let scope = clients::default_scope(context, &client).await?;
-            let scope = scope.map(|scope| ("scope".to_owned(), scope));
-            parameters.values.extend(scope);
-        }
-        Ok(Self {
-            client,
-            parameters,
-            redirect_uri,
-        })
-    }
-
     /// True if `prompt` contains `none`: no page may be shown.
     pub(super) fn is_silent(&self) -> bool {
         Interaction::is_silent(&self.parameters.values)
@@ -321,8 +349,10 @@ impl ResolvedRequest {
         }
     }
 
-    /// Builds an error response with the client's `state` (RFC 6749 §4.1.2.1).
+    /// Builds an error response with the client's `state` (RFC 6749 §4.1.2.1), and records the error for the developer
+    /// of the client.
     pub(super) fn error(&self, context: &Context, error: &OAuthError) -> AuthorizationResponse {
+        context.record_client_error(PATH, &self.client, error);
         self.receiver().error(context, error)
     }
 

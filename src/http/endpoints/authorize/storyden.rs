@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::super::require_enabled;
 use super::parameters::PARAMETERS_BYTES_MAX;
 use super::protection;
-use super::request::{ResolvedRequest, limit_requests};
+use super::request::{PATH, ResolvedRequest, limit_requests, record_unidentified};
 use super::response::{consent_page, redirect, respond_without_redirect};
 use crate::clients::documents::Requester;
 use crate::clients::{self};
@@ -23,6 +23,7 @@ use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::{AuthorizationRequest, ResponseMode};
 use crate::oauth::claims_request::ClaimsRequest;
 use crate::oauth::grant_type::GrantType;
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::resolve;
 use crate::oauth::scope::Scope;
@@ -63,8 +64,9 @@ pub(super) async fn authorize(
         Ok(decoded) => decoded,
         Err(error) => return ApiError::invalid(error.description).into_response(),
     };
-    if let Err(problem) = validate(&decoded) {
-        return problem.into_response();
+    if let Err(error) = validate(&decoded) {
+        record_unidentified(context, decoded.get("client_id"), &error).await;
+        return ApiError::invalid(error.description).into_response();
     }
     // 3. guests go to the login page
     let Some(decider) = decider else {
@@ -95,24 +97,33 @@ pub(super) async fn authorize(
 }
 
 /// Rejects the requests that Storyden's request validator rejects.
-fn validate(decoded: &Decoded) -> Result<(), ApiError> {
+fn validate(decoded: &Decoded) -> Result<(), OAuthError> {
+    let refuse = |description: String| OAuthError::invalid_request(description);
     if let Some(name) = decoded.repeated.first() {
-        return Err(ApiError::invalid(format!("{name} is given more than once")));
+        return Err(refuse(format!("{name} is given more than once")));
     }
     if let Some(missing) = DECLARED[..5]
         .iter()
         .find(|name| decoded.get(name).is_none())
     {
-        return Err(ApiError::invalid(format!("{missing} is missing")));
+        let kind = match *missing {
+            "redirect_uri" => MistakeKind::RedirectUri,
+            "code_challenge" => MistakeKind::PkceMissing,
+            "code_challenge_method" => MistakeKind::PkceMethod,
+            _ => MistakeKind::Request,
+        };
+        return Err(refuse(format!("{missing} is missing")).mistake(kind, None));
     }
-    let fits = decoded.get("response_type") == Some("code")
-        && decoded.get("code_challenge_method") == Some("S256");
-    if fits {
+    let method = decoded.get("code_challenge_method");
+    let response_type = decoded.get("response_type");
+    if response_type == Some("code") && method == Some("S256") {
         return Ok(());
     }
-    Err(ApiError::invalid(
-        "response_type must be code and code_challenge_method S256",
-    ))
+    let error = refuse("response_type must be code and code_challenge_method S256".to_owned());
+    Err(match response_type {
+        Some("code") => error.mistake(MistakeKind::PkceMethod, method),
+        other => error.mistake(MistakeKind::Request, other),
+    })
 }
 
 async fn resolve_request(
@@ -125,17 +136,19 @@ async fn resolve_request(
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if !(43..=128).contains(&challenge.len()) || !challenge.bytes().all(is_unreserved) {
         let description = "Invalid response_type, code_challenge_method, or code_challenge";
-        return Err(OAuthError::invalid_request(description));
+        let error = OAuthError::invalid_request(description);
+        let error = error.mistake(MistakeKind::PkceChallenge, None);
+        record_unidentified(context, parameters.get("client_id"), &error).await;
+        return Err(error);
     }
     let client_id = parameters.get("client_id").unwrap_or_default();
     let client = clients::find_or_fetch(context, client_id, requester).await?;
-    protection::require(context, &client, &parameters)?;
     let asked = parameters.get("redirect_uri").or(Some(""));
-    let redirect_uri = resolve(
-        context.config.policies.redirect_uris,
-        asked,
-        &client.redirect_uris,
-    )?;
+    let policy = context.config.policies.redirect_uris;
+    let resolved = protection::require(context, &client, &parameters)
+        .and_then(|()| resolve(policy, asked, &client.redirect_uris));
+    let redirect_uri =
+        resolved.inspect_err(|error| context.record_client_error(PATH, &client, error))?;
     Ok(ResolvedRequest {
         client,
         parameters,
@@ -155,7 +168,8 @@ async fn store(
     let scope = parameters.get("scope").unwrap_or_default().trim();
     if Scope::parse_leniently(scope).is_err() {
         let description = "Requested scope is not permitted for this account";
-        return Err(OAuthError::invalid_scope(description));
+        let error = OAuthError::invalid_scope(description);
+        return Err(error.mistake(MistakeKind::Scope, Some(scope)));
     }
     limit_requests(context, &decider.account.id)?;
     let request_id = Secret::generate(&context.random);

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::dpop::Proof;
 use crate::ids::{AuthorizationCodeId, GrantId};
 use crate::oauth::OAuthError;
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::{self, MismatchError};
 use crate::oauth::scope::Scope;
@@ -61,7 +62,10 @@ impl Exchange<'_> {
     /// # Errors
     /// `invalid_grant` if the code is not valid for this exchange.
     pub(super) async fn answer(&self, context: &Context) -> Result<TokenResponse, OAuthError> {
-        let malformed = || OAuthError::invalid_request("Invalid code_verifier format");
+        let malformed = || {
+            let error = OAuthError::invalid_request("Invalid code_verifier format");
+            error.mistake(MistakeKind::VerifierWrong, None)
+        };
         let verifier = match self.code_verifier {
             Some(text) => Some(CodeVerifier::parse(text.reveal()).ok_or_else(malformed)?),
             None => None,
@@ -101,9 +105,10 @@ impl Exchange<'_> {
         })?;
         // RFC 9449 §10: a stolen code is useless without the key. The code stays valid, as for a wrong client.
         if !fits_key(code.dpop_jkt.as_ref(), self.proof) {
-            return Err(OAuthError::invalid_grant(
+            let error = OAuthError::invalid_grant(
                 "The code is bound to a key by dpop_jkt; send a DPoP proof of this key",
-            ));
+            );
+            return Err(error.mistake(MistakeKind::Dpop, None));
         }
         if let Some(consumed_at) = code.consumed_at {
             if now - consumed_at >= self.duplicate_window()
@@ -146,17 +151,18 @@ impl Exchange<'_> {
         code: &AuthorizationCode,
     ) -> Result<(), OAuthError> {
         let policy = context.config.policies.redirect_uris;
-        match self.redirect_uri {
-            Some(uri) if redirect_uri::repeats(policy, uri, &code.redirect_uri) => Ok(()),
+        let error = match self.redirect_uri {
+            Some(uri) if redirect_uri::repeats(policy, uri, &code.redirect_uri) => return Ok(()),
             Some(_) if policy.mismatch_error == MismatchError::Generic => {
-                Err(self.invalid_code(context, CodeFault::Unknown))
+                self.invalid_code(context, CodeFault::Unknown)
             }
-            Some(_) => Err(OAuthError::invalid_grant(
+            Some(_) => OAuthError::invalid_grant(
                 "redirect_uri is not the one that the authorization request had",
-            )),
-            None if !code.redirect_uri_given => Ok(()),
-            None => Err(OAuthError::invalid_request("Missing redirect_uri")),
-        }
+            ),
+            None if !code.redirect_uri_given => return Ok(()),
+            None => OAuthError::invalid_request("Missing redirect_uri"),
+        };
+        Err(error.mistake(MistakeKind::RedirectUriRepeat, self.redirect_uri))
     }
 
     /// Revokes the grant of a replayed code (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
@@ -246,7 +252,8 @@ impl Exchange<'_> {
     fn invalid_code(&self, context: &Context, fault: CodeFault) -> OAuthError {
         let description = "Authorization code is invalid, expired, or already used";
         let texts = context.config.policies.responses.error_texts;
-        texts.explain(OAuthError::invalid_grant(description), || {
+        let error = OAuthError::invalid_grant(description).mistake(fault.mistake(), None);
+        texts.explain(error, || {
             let lifetime = fapi::code_ttl(&context.config, self.client).whole_seconds();
             match fault {
                 CodeFault::Unknown => {
@@ -272,15 +279,34 @@ fn check_verifier(
     verifier: Option<&CodeVerifier>,
     fapi: bool,
 ) -> Result<(), OAuthError> {
-    let description = match (challenge, verifier) {
+    let missing = "Missing code_verifier";
+    let (error, kind) = match (challenge, verifier) {
         (Some(challenge), Some(verifier)) if challenge.is_met_by(verifier) => return Ok(()),
         (None, None) => return Ok(()),
-        (Some(_), None) if fapi => "Missing code_verifier",
-        (Some(_), None) => return Err(OAuthError::invalid_request("Missing code_verifier")),
-        (Some(_), Some(_)) => "Code verifier does not match the code challenge",
-        (None, Some(_)) => "A code_verifier was sent for a code without a challenge",
+        (Some(_), None) if fapi => (
+            OAuthError::invalid_grant(missing),
+            MistakeKind::VerifierMissing,
+        ),
+        (Some(_), None) => (
+            OAuthError::invalid_request(missing),
+            MistakeKind::VerifierMissing,
+        ),
+        (Some(_), Some(_)) => {
+            let description = "Code verifier does not match the code challenge";
+            (
+                OAuthError::invalid_grant(description),
+                MistakeKind::VerifierWrong,
+            )
+        }
+        (None, Some(_)) => {
+            let description = "A code_verifier was sent for a code without a challenge";
+            (
+                OAuthError::invalid_grant(description),
+                MistakeKind::PkceMissing,
+            )
+        }
     };
-    Err(OAuthError::invalid_grant(description))
+    Err(error.mistake(kind, None))
 }
 
 /// Everything that a redemption writes, in one transaction.
@@ -318,4 +344,14 @@ enum CodeFault {
     Used,
     /// Revoked, or the account lost the right to use applications.
     Revoked,
+}
+
+impl CodeFault {
+    fn mistake(self) -> MistakeKind {
+        match self {
+            Self::Unknown | Self::Revoked => MistakeKind::CodeUnknown,
+            Self::Expired => MistakeKind::CodeExpired,
+            Self::Used => MistakeKind::CodeUsed,
+        }
+    }
 }

@@ -11,7 +11,8 @@ use crate::dpop::Proof;
 use crate::ids::{DeviceAuthorizationId, GrantId};
 use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::device_grant::DeviceState;
-use crate::oauth::grant_type::ClientType;
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::scope::Scope;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::rate_limit::device_polls::Poll;
@@ -64,7 +65,9 @@ async fn poll(
     let (client, device_code) = (request.client, request.device_code);
     if client.kind == ClientType::Confidential {
         let description = "Client is not authorized for device_code grant";
-        return Err(OAuthError::unauthorized_client(description));
+        let grant = Some(GrantType::DeviceCode.wire_name());
+        let error = OAuthError::unauthorized_client(description);
+        return Err(error.mistake(MistakeKind::Grant, grant));
     }
     let device_code = device_code.hash();
     let _turn = context.redemptions.turn(&device_code).await?;
@@ -122,7 +125,8 @@ async fn decide(
     let found = device_authorizations::find_by_device_code(&context.db, device_code).await?;
     let found = found.filter(|device| device.client == client.row_id); // issued to this client
     let device = found.ok_or_else(|| {
-        OAuthError::invalid_grant("Device code is invalid or does not match client")
+        let description = "Device code is invalid or does not match client";
+        OAuthError::invalid_grant(description).mistake(MistakeKind::DeviceCode, None)
     })?;
     let mut grant = device.grant;
     if let Some(poll) = context.polls.last(&device.id) {
@@ -141,7 +145,8 @@ async fn decide(
     match grant.state(context.config.policies.device.early_polls, now) {
         DeviceState::Consumed => Err(code_already_used()),
         DeviceState::Expired => {
-            let error = OAuthError::expired_token("Device code has expired");
+            let error = OAuthError::expired_token("Device code has expired")
+                .mistake(MistakeKind::DeviceCode, None);
             let lifetime = context.config.device_code_ttl.whole_seconds();
             Err(texts.explain(error, || format!("device codes live {lifetime} seconds")))
         }
@@ -150,7 +155,8 @@ async fn decide(
             last_polled_at,
         } => {
             record(last_polled_at, interval_seconds);
-            let error = OAuthError::slow_down("Polling too frequently; increase the interval");
+            let error = OAuthError::slow_down("Polling too frequently; increase the interval")
+                .mistake(MistakeKind::Polling, None);
             Err(texts.explain(error, || format!("it is {interval_seconds} seconds now")))
         }
         DeviceState::Pending => {
@@ -258,4 +264,5 @@ impl Redemption {
 
 fn code_already_used() -> OAuthError {
     OAuthError::invalid_grant("Device code has already been used")
+        .mistake(MistakeKind::DeviceCode, None)
 }

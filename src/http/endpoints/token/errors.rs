@@ -5,12 +5,14 @@ use crate::config::Config;
 use crate::oauth::OAuthError;
 use crate::oauth::error_value::{listed, none_of};
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::store::clients::Client;
 
 /// Builds the error for a grant type that this server does not have (RFC 6749 §5.2).
 pub(super) fn unsupported(config: &Config, grant_type: &str) -> OAuthError {
-    let error = OAuthError::unsupported_grant_type("The grant_type is not supported");
+    let error = OAuthError::unsupported_grant_type("The grant_type is not supported")
+        .mistake(MistakeKind::GrantType, Some(grant_type));
     config.policies.responses.error_texts.explain(error, || {
         let known = GrantType::ALL
             .iter()
@@ -39,9 +41,8 @@ pub(in crate::http::endpoints) fn require_grant(
     let is_unlisted = GrantType::UNLISTED.contains(&grant);
     let needs_secret = is_unlisted || grant == GrantType::ClientCredentials;
     if needs_secret && client.kind == ClientType::Public {
-        return Err(OAuthError::unauthorized_client(
-            "Client is not confidential",
-        )); // RFC 6749 §4.4
+        let error = OAuthError::unauthorized_client("Client is not confidential"); // RFC 6749 §4.4
+        return Err(error.mistake(MistakeKind::Grant, Some(grant.wire_name())));
     }
     if is_unlisted {
         return Ok(());
@@ -66,7 +67,8 @@ pub(in crate::http::endpoints) fn scope_refused(
     refused: ScopeName,
     accepted: &Scope,
 ) -> OAuthError {
-    let error = OAuthError::invalid_scope(description);
+    let error =
+        OAuthError::invalid_scope(description).mistake(MistakeKind::Scope, Some(refused.name()));
     let texts = config.policies.responses.error_texts;
     texts.explain(error, || none_of(refused.name(), accepted.names()))
 }

@@ -22,14 +22,17 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 
 use super::{OVER_BUDGET, over_budget, refuse_client};
-use crate::clients;
+use crate::clients::{self, Credentials};
 use crate::compat::TwoMethods;
 use crate::context::{Context, SharedContext};
 use crate::dpop::{self, Proof};
 use crate::http::dpop::RequestHead;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, Decoded, credentials, read_form_of, refuse_two_methods};
+use crate::http::extract::{
+    ClientAddress, Decoded, credentials, named_client, read_form_of, refuse_two_methods,
+};
 use crate::oauth::grant_type::GrantType;
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::store;
 use crate::store::audit::Event;
@@ -153,8 +156,11 @@ async fn answer(
     ClientAddress(address): ClientAddress,
 ) -> Result<issue::TokenResponse, OAuthError> {
     let (policy, headers) = (context.config.policies.client_authentication, head.headers);
-    if policy.two_methods == TwoMethods::InvalidClient {
-        refuse_two_methods(policy, headers, form)?;
+    if policy.two_methods == TwoMethods::InvalidClient
+        && let Err(error) = refuse_two_methods(policy, headers, form)
+    {
+        record_unidentified(context, headers, form, &error).await;
+        return Err(error);
     }
     if !context.config.oauth_enabled {
         // storyden-contract.md#while-oauth-is-off: `invalid_request`, at this endpoint only
@@ -162,14 +168,31 @@ async fn answer(
             "OAuth is not enabled on this instance",
         ));
     }
-    let grant = form.get("grant_type").filter(|grant| !grant.is_empty());
-    let grant = grant.ok_or_else(|| OAuthError::invalid_request("Missing grant_type"))?;
-    let grant = GrantType::from_parameter(grant)
-        .filter(|known| errors::is_enabled(&context.config, *known))
-        .ok_or_else(|| errors::unsupported(&context.config, grant))?;
-    let (client, request) = authenticate_and_parse(context, headers, form, grant, address).await?;
-    let proof = proof::proof_of(context, &client, head).await?;
-    redeem(context, &client, request, proof.as_ref(), address).await
+    let attempt = match Attempt::read(context, head, form) {
+        Ok(attempt) => attempt,
+        Err(error) => {
+            record_unidentified(context, headers, form, &error).await;
+            return Err(error);
+        }
+    };
+    let client = clients::identify(context, &attempt.credentials).await?;
+    let answered = attempt.answer(context, &client, address).await;
+    answered.inspect_err(|error| context.record_client_error(PATH, &client, error))
+}
+
+/// Records an error that was found before the client was: reads the client that the request names.
+async fn record_unidentified(
+    context: &Context,
+    headers: &HeaderMap,
+    form: &Decoded,
+    error: &OAuthError,
+) {
+    let policy = context.config.policies.client_authentication;
+    if let Some(client_id) = named_client(policy, headers, form)
+        && let Ok(Some(client)) = clients::find(context, &client_id).await
+    {
+        context.record_client_error(PATH, &client, error);
+    }
 }
 
 /// Answers an authenticated request.
@@ -263,28 +286,63 @@ async fn redeem(
     }
 }
 
-/// Authenticates the client and parses the request. The policy decides which comes first.
-async fn authenticate_and_parse(
-    context: &Context,
-    headers: &HeaderMap,
-    form: &Decoded,
+/// A request with a known grant and with credentials.
+struct Attempt<'a> {
+    head: RequestHead<'a>,
+    form: &'a Decoded,
     grant: GrantType,
-    address: IpAddr,
-) -> Result<(Client, TokenRequest), OAuthError> {
-    let policies = context.config.policies;
-    if policies.token_endpoint.parameters_checked_first {
-        let request = TokenRequest::parse(policies, grant, form)?;
-        let credentials = credentials(policies.client_authentication, headers, form)?;
-        let client = clients::identify(context, &credentials).await?;
-        errors::require_grant(&context.config, &client, grant)?;
-        clients::prove(context, &client, &credentials, address).await?;
-        return Ok((client, request));
+    credentials: Credentials,
+    /// The parameters, if the policy demands their check before the client is known.
+    parsed: Option<TokenRequest>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Reads the grant and the credentials.
+    fn read(
+        context: &Context,
+        head: RequestHead<'a>,
+        form: &'a Decoded,
+    ) -> Result<Self, OAuthError> {
+        let (config, policies) = (&context.config, context.config.policies);
+        let grant = form.get("grant_type").filter(|grant| !grant.is_empty());
+        let grant = grant.ok_or_else(|| {
+            let error = OAuthError::invalid_request("Missing grant_type");
+            error.mistake(MistakeKind::GrantType, None)
+        })?;
+        let grant = GrantType::from_parameter(grant)
+            .filter(|known| errors::is_enabled(config, *known))
+            .ok_or_else(|| errors::unsupported(config, grant))?;
+        let is_first = policies.token_endpoint.parameters_checked_first;
+        let parsed = is_first.then(|| TokenRequest::parse(policies, grant, form));
+        Ok(Self {
+            parsed: parsed.transpose()?,
+            credentials: credentials(policies.client_authentication, head.headers, form)?,
+            head,
+            form,
+            grant,
+        })
     }
-    let credentials = credentials(policies.client_authentication, headers, form)?;
-    let client = clients::identify(context, &credentials).await?;
-    clients::prove(context, &client, &credentials, address).await?;
-    errors::require_grant(&context.config, &client, grant)?;
-    Ok((client, TokenRequest::parse(policies, grant, form)?))
+
+    /// Authenticates the client, parses the request, and answers. The policy decides about the order.
+    async fn answer(
+        self,
+        context: &Context,
+        client: &Client,
+        address: IpAddr,
+    ) -> Result<issue::TokenResponse, OAuthError> {
+        let (config, credentials) = (&context.config, &self.credentials);
+        let request = if let Some(parsed) = self.parsed {
+            errors::require_grant(config, client, self.grant)?;
+            clients::prove(context, client, credentials, address).await?;
+            parsed
+        } else {
+            clients::prove(context, client, credentials, address).await?;
+            errors::require_grant(config, client, self.grant)?;
+            TokenRequest::parse(config.policies, self.grant, self.form)?
+        };
+        let proof = proof::proof_of(context, client, self.head).await?;
+        redeem(context, client, request, proof.as_ref(), address).await
+    }
 }
 
 /// True if the transaction committed; false if a concurrent request consumed the code or token first.

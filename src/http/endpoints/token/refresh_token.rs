@@ -20,6 +20,7 @@ use crate::ids::{AccountId, ClientRowId, GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
 use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::dpop::Thumbprint;
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
 use crate::oauth::scope::Scope;
 use crate::resources::{self, Granted, Target};
@@ -421,11 +422,18 @@ enum TokenFault {
 /// Returns the error for a token that is bound to another key. Nothing was consumed.
 fn wrong_key() -> OAuthError {
     OAuthError::invalid_grant("The refresh token is bound to a key; send a DPoP proof of this key")
+        .mistake(MistakeKind::Dpop, None)
 }
 
 fn invalid_refresh_token(context: &Context, fault: TokenFault) -> OAuthError {
     let texts = context.config.policies.responses.error_texts;
-    texts.explain(OAuthError::invalid_grant(INVALID), || {
+    let kind = match fault {
+        TokenFault::Used => MistakeKind::RefreshTokenUsed,
+        TokenFault::Unknown | TokenFault::Expired | TokenFault::Revoked => {
+            MistakeKind::RefreshToken
+        }
+    };
+    texts.explain(OAuthError::invalid_grant(INVALID).mistake(kind, None), || {
         let clause = match fault {
             TokenFault::Unknown => "no such token was issued to this client",
             TokenFault::Expired => "this token has expired, start the authorization again",

@@ -4,6 +4,7 @@ use crate::compat::Policies;
 use crate::http::extract::Decoded;
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::GrantType;
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::scope::{Scope, ScopeSyntax};
 use crate::oauth::scope_parameter::{is_blank, scope_of};
 use crate::oauth::token_exchange::TokenTypes;
@@ -112,9 +113,12 @@ impl TokenRequest {
                 .transpose()
         };
         if grant == GrantType::AuthorizationCode && policy.parameters_checked_first {
+            let of = |kind| move |error: OAuthError| error.mistake(kind, None);
             form.require("code", "Missing authorization code")?;
-            form.require("redirect_uri", "Missing redirect_uri")?;
-            form.require("code_verifier", "Missing code_verifier")?;
+            form.require("redirect_uri", "Missing redirect_uri")
+                .map_err(of(MistakeKind::RedirectUriRepeat))?;
+            form.require("code_verifier", "Missing code_verifier")
+                .map_err(of(MistakeKind::VerifierMissing))?;
         }
         Ok(match grant {
             GrantType::AuthorizationCode => Self::AuthorizationCode {

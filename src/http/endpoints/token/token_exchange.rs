@@ -24,6 +24,7 @@ use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{ForWhom, STORYDEN, VerifiedAccessToken};
 use crate::oauth::claims_request::GrantedClaims;
+use crate::oauth::mistake::MistakeKind;
 use crate::oauth::scope::Scope;
 use crate::oauth::token_exchange::{ACCESS_TOKEN, ACTORS_MAX, Actor};
 use crate::resources::{self, Target};
@@ -153,9 +154,9 @@ impl Exchange<'_> {
             refused("subject_token is malformed, expired or revoked, or was not issued here")
         })?;
         if !served.iter().any(|url| token.audience.contains(url)) {
-            return Err(refused(
-                "subject_token is for another audience than the resources of this client",
-            ));
+            let error =
+                refused("subject_token is for another audience than the resources of this client");
+            return Err(error.mistake(MistakeKind::Resource, None));
         }
         let grant = token
             .grant
