@@ -35,6 +35,7 @@ pub mod passwords;
 pub mod rate_limit;
 pub mod redemptions;
 pub mod single_flight;
+pub mod statistics;
 pub mod telemetry;
 pub mod timeouts;
 pub mod used_proofs;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use time::Duration;
 
-use super::{CONSENT_TTL, Config};
+use super::Config;
+use super::lifetimes::CONSENT_TTL;
 use crate::database_url::DatabaseUrl;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 

@@ -9,6 +9,7 @@ mod egress_rules;
 mod environment;
 mod faults;
 mod keys;
+mod lifetimes;
 mod parse;
 mod registration;
 mod requests;
@@ -19,7 +20,6 @@ use std::path::PathBuf;
 use time::Duration;
 use url::Url;
 
-use crate::clock::Timestamp;
 use crate::compat::Policies;
 use crate::database_url::{DatabaseUrl, SqliteUrl};
 use crate::oauth::known_resources::KnownResources;
@@ -35,9 +35,6 @@ pub use parse::{
     TokenStorage, parse_duration,
 };
 pub use registration::RegistrationPkce;
-
-/// Lifetime of a remembered approval while grants have no end.
-const CONSENT_TTL: Duration = Duration::days(180);
 
 /// An environment variable, for `config/storyden-auth.env` and the documentation.
 #[derive(Clone, Copy, Debug)]
@@ -182,6 +179,8 @@ settings! {
     dpop_nonce: bool = "OAUTH_DPOP_NONCE" or "false";
     /// Retention of the audit trail; 0 keeps entries for ever.
     audit_retention: Duration = "AUDIT_RETENTION" or "2160h";
+    /// Retention of the hourly counts that the overview of administrators shows; 0 turns the counts off.
+    statistics_retention: Duration = "STATISTICS_RETENTION" or "2160h";
     /// Address that is told of reused tokens and codes, lockouts, revoked signing keys and suspended accounts, as
     /// `https://ops.example.org/hook`. Not set: no webhook.
     webhook_url: Option<Url> = "WEBHOOK_URL" or "";
@@ -317,44 +316,6 @@ impl Config {
         self.database_url.clone().unwrap_or_else(|| {
             DatabaseUrl::Sqlite(SqliteUrl::file(self.data_dir.join("storyden-auth.db")))
         })
-    }
-
-    /// Returns the lifetime of an authorization code.
-    #[must_use]
-    pub fn code_ttl(&self) -> Duration {
-        self.authorization_code_ttl
-            .unwrap_or(self.policies.defaults.code_ttl)
-    }
-
-    /// Returns the expiry of a refresh token issued now, in a grant that started at `started_at`.
-    #[must_use]
-    pub fn refresh_token_expiry(&self, now: Timestamp, started_at: Timestamp) -> Timestamp {
-        let end = now + self.refresh_token_ttl;
-        let last = self.grant_ttl.or(self.policies.defaults.grant_ttl);
-        last.map_or(end, |ttl| end.min(started_at + ttl))
-    }
-
-    /// Returns true if approvals are remembered.
-    #[must_use]
-    pub fn remembers_consent(&self) -> bool {
-        self.remember_consent && !self.policies.consent.never_remembered
-    }
-
-    /// Returns the expiry of an approval that is remembered now: the same lifetime as of a grant.
-    #[must_use]
-    pub fn consent_expiry(&self, now: Timestamp) -> Timestamp {
-        let lifetime = self.grant_ttl.or(self.policies.defaults.grant_ttl);
-        now + lifetime.unwrap_or(CONSENT_TTL)
-    }
-
-    /// Returns the window in which a client may repeat a refresh after a lost response.
-    #[must_use]
-    pub fn reuse_window(&self) -> Duration {
-        if self.policies.tokens.reuse_window_ignored {
-            Duration::ZERO
-        } else {
-            self.refresh_reuse_window
-        }
     }
 
     /// Returns the scope allowed to self-registered clients.

@@ -156,6 +156,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0026_consent_resources.sql"),
         include_str!("../../migrations/postgres/0026_consent_resources.sql"),
     ),
+    Migration::new(
+        27,
+        "statistics",
+        include_str!("../../migrations/sqlite/0027_statistics.sql"),
+        include_str!("../../migrations/postgres/0027_statistics.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

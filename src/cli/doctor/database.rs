@@ -99,7 +99,7 @@ async fn examine_open(context: &Context, findings: &mut Findings) -> store::Resu
 async fn examine_clean_up(context: &Context, findings: &mut Findings) -> store::Result<()> {
     let now = context.clock.now();
     let progress = cleanup::progress(&context.db).await?;
-    let backlog = cleanup::backlog(&context.db, now, context.config.audit_retention).await?;
+    let backlog = cleanup::backlog(&context.db, now, context.retention()).await?;
     let mut behind = false;
     for Backlog { step, rows } in &backlog {
         let Some(known) = progress.iter().find(|known| known.name == *step) else {

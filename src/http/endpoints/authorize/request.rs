@@ -34,6 +34,7 @@ use crate::oauth::sign_in_method::SignInMethod;
 use crate::rate_limit::REQUESTS;
 use crate::resources::{self, Target};
 use crate::secret::SecretHash;
+use crate::statistics;
 use crate::store;
 use crate::store::audit::Event;
 use crate::store::authorization_requests::NewRequest;
@@ -118,6 +119,7 @@ pub(super) async fn resolve(
         }
         _ => find_or_fetch(context, client_id, requester).await?,
     };
+    statistics::set_client(&client.row_id);
     let parameters = request_object::expand(context, &client, parameters, asked_at).await?;
     protection::require(context, &client, &parameters)?;
     let request = ResolvedRequest::new(context, client, parameters).await?;
