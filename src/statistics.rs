@@ -35,7 +35,7 @@ pub const LOCKOUT: &str = "lockout";
 /// Maximum number of clients with errors of their own per process and hour.
 pub const CLIENTS_MAX: usize = 100;
 
-/// Maximum number of counts in memory, in case that the database is away for days. An hour has at most 120.
+/// Maximum number of counts in memory while the database is unavailable. An hour has at most 120.
 const CELLS_MAX: usize = 10_000;
 
 /// Seconds of an hour.

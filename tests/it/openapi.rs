@@ -73,6 +73,7 @@ const OPERATIONS: &[(&str, Callers)] = &[
     ("AdminOAuthResourceList", Administrator),
     ("AdminOAuthResourceReplace", Administrator),
     ("AdminOAuthRevoke", Administrator),
+    ("AdminOverview", Administrator),
     ("AdminRoleList", Administrator),
     ("AuthBrowserAccountList", Anybody),
     ("AuthPasswordChange", Person),
