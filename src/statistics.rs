@@ -113,7 +113,7 @@ impl Statistics {
         }
         let client = CLIENT.try_with(|slot| slot.borrow().clone());
         match client.ok().flatten() {
-            Some(client) => self.count_client(client),
+            Some(client) => self.count_client(&client),
             None if error.code == ErrorCode::InvalidClient => self.count(CLIENT_ERROR, UNKNOWN),
             None => {}
         }
@@ -156,10 +156,10 @@ impl Statistics {
         }
     }
 
-    fn count_client(&self, client: ClientRowId) {
+    fn count_client(&self, client: &ClientRowId) {
         let hour = hour_of(self.clock.now());
         let mut state = self.state();
-        let detail = if state.admits(hour, &client) {
+        let detail = if state.admits(hour, client) {
             Cow::Owned(client.to_string())
         } else {
             Cow::Borrowed(OTHER)

@@ -93,7 +93,7 @@ impl Findings {
     }
 }
 
-/// Runs the checks that need no request and no file. `doctor` checks the rest.
+/// Runs the checks that need no request, no file and no scan of a growing table. `doctor` checks the rest.
 ///
 /// # Errors
 /// If the database does not answer.
@@ -110,7 +110,6 @@ pub async fn of_running_server(
         signing_keys::examine_settings(config, &mut findings);
         signing_keys::examine_status(config, keys, &mut findings);
     }
-    signing_keys::examine_chosen(context, &mut findings).await?;
     pkce::examine_setting(config, &mut findings);
     pkce::examine_clients(context, &mut findings).await?;
     fapi::examine_clients(context, &mut findings).await?;

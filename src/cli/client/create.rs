@@ -321,7 +321,7 @@ async fn insert(
 /// Warns about permitted but surprising settings.
 fn warn(client: &clients::Client) {
     if !client.pkce_required {
-        output::note(&format!("warning: {}", PKCE_EXEMPTION));
+        output::note(&format!("warning: {PKCE_EXEMPTION}"));
     }
     if client.owner.is_none() && client.client_id.starts_with("sdoak_") {
         output::note(

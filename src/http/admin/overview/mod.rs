@@ -28,7 +28,7 @@ pub struct Overview {
     /// Counts of events of all replicas; absent while `STATISTICS_RETENTION` is 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     statistics: Option<Statistics>,
-    /// Open alerts: the findings of `doctor` that need no file and no request, without the checks that found nothing.
+    /// Open alerts: problems that the checks of `doctor` found which are quick and need no file.
     alerts: Vec<Finding>,
     /// The work that background jobs have to do.
     backlog: JobBacklog,
