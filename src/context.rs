@@ -30,7 +30,9 @@ use crate::rate_limit::refusals::RejectionLog;
 use crate::rate_limit::requests::{RateLimiter, Size};
 use crate::redemptions::Redemptions;
 use crate::single_flight::SingleFlight;
+use crate::statistics::Statistics;
 use crate::store::audit::{Entry, Event};
+use crate::store::cleanup::Retention;
 use crate::store::clients::Client;
 use crate::store::{self, Db};
 use crate::telemetry::traces::{self, Traces};
@@ -67,6 +69,8 @@ pub struct Context {
     pub refusals: RejectionLog,
     /// Errors in requests of clients, not written yet.
     pub client_errors: ClientErrors,
+    /// Hourly counts that are not written to the database yet.
+    pub statistics: Statistics,
     /// Key of the device cookies.
     pub device_key: SharedKey,
     /// Key of authorization responses on their way through the consent page.
@@ -274,6 +278,7 @@ impl Context {
             passwords: Passwords::new(cost, &random)?,
             refusals: RejectionLog::default(),
             client_errors: ClientErrors::default(),
+            statistics: Statistics::new(clock.clone(), config.counts_events()),
             device_key: SharedKey::new(DEVICE_COOKIE_KEY),
             response_key: SharedKey::new(RESPONSE_KEY),
             dpop_nonce_key: SharedKey::new(DPOP_NONCE_KEY),
@@ -344,21 +349,36 @@ impl Context {
 }
 
 impl Context {
+    /// Returns the retentions of the settings, for the clean-up.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention {
+            audit: self.config.audit_retention,
+            statistics: self.config.statistics_retention,
+        }
+    }
+
     /// Records a refusal of the request in progress.
     pub fn refused(&self, event: Event) {
-        self.refusals.record(Entry::new(event, self.clock.now()));
+        self.record_refusal(Entry::new(event, self.clock.now()));
     }
 
     /// Records a refusal that concerns an account.
     pub fn record_account_refusal(&self, event: Event, account: &AccountId) {
         let entry = Entry::new(event, self.clock.now());
-        self.refusals.record(entry.of(account));
+        self.record_refusal(entry.of(account));
     }
 
     /// Records a refusal that concerns a client, by public id.
     pub fn record_client_refusal(&self, event: Event, client_id: &str) {
         let entry = Entry::new(event, self.clock.now());
-        self.refusals.record(entry.client(client_id));
+        self.record_refusal(entry.client(client_id));
+    }
+
+    /// Records a refusal in the audit trail, the log, the metrics and the statistics.
+    pub fn record_refusal(&self, entry: Entry) {
+        self.statistics.event(entry.event);
+        self.refusals.record(entry);
     }
 
     /// Records an error in a request of a client, for its developer. `endpoint` is the path without the path of the

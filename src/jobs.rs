@@ -1,5 +1,5 @@
-//! Background jobs: clean-up, missing indexes, revocations, poll times, errors of clients, signing keys, the webhook,
-//! and the database clock. A failed pass is logged, and the next pass tries again.
+//! Background jobs: clean-up, missing indexes, revocations, poll times, errors of clients, statistics, signing keys, the
+//! webhook, and the database clock. A failed pass is logged, and the next pass tries again.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::keys::{Keys, POLL_EVERY};
 use crate::store::apply_revocations;
 use crate::store::cleanup::Pass;
 use crate::store::index_creation::Outcome;
-use crate::store::{audit, cleanup, index_creation, indexes, leases};
+use crate::store::{audit, cleanup, index_creation, indexes, leases, statistics};
 use crate::telemetry::metrics;
 use crate::{signing_keys, webhook};
 
@@ -29,6 +29,8 @@ const CLEANUP_SECONDS: f64 = 300.0;
 const POLLS_EVERY: Duration = Duration::from_secs(1);
 /// Period of writing errors of clients.
 const CLIENT_ERRORS_EVERY: Duration = Duration::from_secs(5);
+/// Period of writing statistics: a crash loses the counts of this time.
+const STATISTICS_EVERY: Duration = Duration::from_secs(10);
 /// Period of checking for open revocations.
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
 /// Duration of the revocation lease: the longest delay if the holder crashes.
@@ -76,6 +78,10 @@ pub fn start(context: &SharedContext, stop: &CancellationToken) -> tokio_util::t
         apply_revocations,
     ));
     tasks.spawn(every(MINUTE, context.clone(), stop.clone(), write_refusals));
+    if context.config.counts_events() {
+        let (context, stop) = (context.clone(), stop.clone());
+        tasks.spawn(every(STATISTICS_EVERY, context, stop, write_statistics));
+    }
     if context.config.webhook_url.is_some() {
         let (context, stop) = (context.clone(), stop.clone());
         tasks.spawn(every(WEBHOOK_EVERY, context, stop, send_webhooks));
@@ -323,13 +329,17 @@ async fn delete_due(context: &Context, now: Timestamp) -> bool {
     let stop = || context.readiness.is_draining() || since.seconds() > CLEANUP_SECONDS;
     let pass = cleanup::run(&context.db, now, stop).await;
     report(&pass);
-    let keep = context.config.audit_retention;
-    if keep.is_zero() {
-        return pass.finished;
+    let retention = context.retention();
+    let before = now - retention.statistics;
+    let counts = cleanup::statistics(&context.db, before, now, stop).await;
+    report(&counts);
+    let finished = pass.finished && counts.finished;
+    if retention.audit.is_zero() {
+        return finished;
     }
-    let trail = cleanup::audit_trail(&context.db, now - keep, now, stop).await;
+    let trail = cleanup::audit_trail(&context.db, now - retention.audit, now, stop).await;
     report(&trail);
-    pass.finished && trail.finished
+    finished && trail.finished
 }
 
 fn report(pass: &Pass) {
@@ -376,6 +386,18 @@ pub async fn write_refusals(context: SharedContext) {
     }
 }
 
+/// Adds the counts in memory to the database.
+pub async fn write_statistics(context: SharedContext) {
+    let counts = context.statistics.take();
+    if counts.is_empty() {
+        return;
+    }
+    if let Err(error) = statistics::add(&context.db, &counts).await {
+        tracing::warn!(%error, "statistics were not written; retrying in the next pass");
+        context.statistics.put_back(counts);
+    }
+}
+
 /// Deletes expired pending and pushed requests, wipes the salts of closed refresh windows,
 /// follows the database's clock, and counts the backlog of the clean-up for the metrics.
 pub async fn each_minute(context: SharedContext) {
@@ -395,7 +417,7 @@ pub async fn each_minute(context: SharedContext) {
 }
 
 async fn count_backlog(context: &Context, now: Timestamp) {
-    let counted = cleanup::backlog(&context.db, now, context.config.audit_retention).await;
+    let counted = cleanup::backlog(&context.db, now, context.retention()).await;
     match (counted, cleanup::progress(&context.db).await) {
         (Ok(backlog), Ok(progress)) => metrics::cleanup_backlog(&backlog, &progress),
         (Err(error), _) | (_, Err(error)) => {

@@ -12,9 +12,10 @@ pub mod jobs;
 
 // Domain rules without HTTP types: this server as a client of others, the clients, the accounts, the resources
 // that tokens are for, the trusted issuers of identity assertions, the proofs of keys that tokens are bound to, the audit
-// trail as a file, operations on the signing keys, and the webhook.
+// trail as a file, checks of the deployment, operations on the signing keys, and the webhook.
 pub mod accounts;
 pub mod audit_export;
+pub mod checks;
 pub mod clients;
 pub mod dpop;
 pub mod issuers;
@@ -36,6 +37,7 @@ pub mod passwords;
 pub mod rate_limit;
 pub mod redemptions;
 pub mod single_flight;
+pub mod statistics;
 pub mod telemetry;
 pub mod timeouts;
 pub mod used_proofs;

@@ -8,7 +8,7 @@ import { el } from "./page.js";
 const strings = messages.admin;
 
 /** The views in the order of the navigation. */
-export const VIEWS = ["members", "clients", "tokens", "devices", "connections", "resources", "issuers", "audit", "keys"];
+export const VIEWS = ["overview", "members", "clients", "tokens", "devices", "connections", "resources", "issuers", "audit", "keys"];
 
 /** Returns the address of a view with a filter; empty parameters are left out. */
 export function viewHref(view, parameters = {}) {

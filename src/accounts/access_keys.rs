@@ -115,7 +115,7 @@ async fn verify_key_secret(
     let limits = [(ACCESS_KEY, key.identifier.as_str())];
     let refused = |event| {
         let entry = Entry::new(event, context.clock.now()).of(&key.account.id);
-        context.refusals.record(entry.subject(&key.id));
+        context.record_refusal(entry.subject(&key.id));
     };
     if context.limits.check(&limits).is_err() {
         refused(Event::AccessKeyLimited);

@@ -25,6 +25,7 @@ use crate::oauth::{ErrorCode, OAuthError};
 use crate::random::Random;
 use crate::rate_limit::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks_with};
 use crate::secret::Secret;
+use crate::statistics;
 use crate::store::audit::Event;
 use crate::store::client_details;
 use crate::store::clients::{self, Client};
@@ -233,7 +234,8 @@ pub async fn find_or_fetch(
     client.ok_or_else(|| OAuthError::invalid_client("Client not found"))
 }
 
-/// Finds the client of a client id; `None` for the built-in client while disabled.
+/// Finds the client of a client id, the client of the request in progress; `None` for the built-in client while
+/// disabled.
 ///
 /// # Errors
 /// If the database is unavailable.
@@ -244,5 +246,9 @@ pub async fn find(
     if client_id == builtin::CLIENT_ID && !context.config.cli_enabled {
         return Ok(None);
     }
-    clients::find(&context.db, client_id).await
+    let client = clients::find(&context.db, client_id).await?;
+    if let Some(client) = &client {
+        statistics::set_client(&client.row_id);
+    }
+    Ok(client)
 }

@@ -90,6 +90,9 @@ impl Config {
         if self.audit_retention.is_negative() {
             fault("AUDIT_RETENTION", "must not be negative");
         }
+        if self.statistics_retention.is_negative() {
+            fault("STATISTICS_RETENTION", "must not be negative");
+        }
         if self.device_poll_every.is_negative() {
             fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");
         }

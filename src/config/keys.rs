@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use time::Duration;
 
 use super::Config;
-use super::derived::CONSENT_TTL;
+use super::lifetimes::CONSENT_TTL;
 use crate::database_url::DatabaseUrl;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 

@@ -10,6 +10,7 @@ mod egress_rules;
 mod environment;
 mod faults;
 mod keys;
+mod lifetimes;
 mod parse;
 mod registration;
 mod requests;
@@ -187,6 +188,8 @@ settings! {
     dpop_nonce: bool = "OAUTH_DPOP_NONCE" or "false";
     /// Retention of the audit trail; 0 keeps entries for ever.
     audit_retention: Duration = "AUDIT_RETENTION" or "2160h";
+    /// Retention of the hourly counts that the overview of administrators shows; 0 turns the counts off.
+    statistics_retention: Duration = "STATISTICS_RETENTION" or "2160h";
     /// Address that is told of reused tokens and codes, lockouts, revoked signing keys and suspended accounts, as
     /// `https://ops.example.org/hook`. Not set: no webhook.
     webhook_url: Option<Url> = "WEBHOOK_URL" or "";

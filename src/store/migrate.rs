@@ -157,6 +157,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/postgres/0026_consent_resources.sql"),
     ),
     Migration::new(
+        27,
+        "statistics",
+        include_str!("../../migrations/sqlite/0027_statistics.sql"),
+        include_str!("../../migrations/postgres/0027_statistics.sql"),
+    ),
+    Migration::new(
         28,
         "client_errors",
         include_str!("../../migrations/sqlite/0028_client_errors.sql"),

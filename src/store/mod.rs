@@ -76,6 +76,7 @@ pub mod shown_consents;
 pub mod signing_keys;
 mod sql;
 mod sqlite_row;
+pub mod statistics;
 pub mod userinfo_terms;
 pub mod value;
 pub mod webhook_deliveries;

@@ -21,6 +21,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("POST", "/api/admin/oauth/revoke"),
     ("GET", "/api/admin/audit?since=never"),
     ("GET", "/api/admin/audit/export?format=xml"),
+    ("GET", "/api/admin/oauth/overview"),
     ("GET", "/api/admin/oauth/members?sort=none"),
     ("GET", "/api/admin/oauth/members/none"),
     ("POST", "/api/admin/oauth/members/none/suspend"),

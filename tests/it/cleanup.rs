@@ -26,7 +26,7 @@ async fn clean_up_after(server: &Server, time: Duration) {
 
 /// Returns the number of rows that a step is due to delete.
 async fn backlog(server: &Server, step: &str) -> i64 {
-    let retention = server.context.config.audit_retention;
+    let retention = server.context.retention();
     let counted = cleanup::backlog(&server.context.db, server.clock.now(), retention).await;
     let counted = counted.unwrap();
     counted

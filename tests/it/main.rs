@@ -115,6 +115,7 @@ mod operator_resource_grants;
 mod operator_resources;
 mod operators_kit;
 mod origins;
+mod overview;
 mod pages;
 mod password_forms;
 mod permission_at_use;

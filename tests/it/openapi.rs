@@ -74,6 +74,7 @@ const OPERATIONS: &[(&str, Callers)] = &[
     ("AdminOAuthResourceList", Administrator),
     ("AdminOAuthResourceReplace", Administrator),
     ("AdminOAuthRevoke", Administrator),
+    ("AdminOverview", Administrator),
     ("AdminRoleList", Administrator),
     ("AuthBrowserAccountList", Anybody),
     ("AuthPasswordChange", Person),

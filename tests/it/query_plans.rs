@@ -301,6 +301,8 @@ async fn administration(server: &Server, odin: &Member, frigg: &Member, app: &Cl
         "/api/admin/oauth/device-authorizations",
         "/api/admin/oauth/refresh-tokens",
     );
+    let overview = "/api/admin/oauth/overview";
+    server.get_as(odin, overview).await.expect(200);
     let trail = "/api/admin/audit";
     let (account, actor) = (
         format!("account_id={}", frigg.id),
@@ -545,6 +547,7 @@ async fn every_job(server: &Server) {
     jobs::write_polls(server.context.clone()).await;
     jobs::write_client_errors(server.context.clone()).await;
     jobs::write_refusals(server.context.clone()).await;
+    jobs::write_statistics(server.context.clone()).await;
     jobs::send_webhooks(server.context.clone()).await;
     apply_revocations::apply(&server.context.db, server.clock.now(), || false)
         .await

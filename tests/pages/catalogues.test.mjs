@@ -96,7 +96,7 @@ test('no message is unused', () => {
     'clients.snippetKinds', 'clients.rotateQuestion.overlaps', 'accessKeys.expiries', 'admin.events', 'admin.states', 'admin.token',
     'admin.key.states', 'admin.key.about', 'admin.key.counts', 'admin.details.types', 'admin.details.policies', 'admin.details.grantNames',
     'admin.connection.statuses', 'admin.connection.modes', 'admin.revokeAll', 'admin.memberList.states', 'admin.member.kinds',
-    'admin.member.related', 'admin.exportAs', 'clients.errors.hints', 'clients.pages.labels',
+    'admin.member.related', 'admin.exportAs', 'clients.errors.hints', 'clients.pages.labels', 'admin.overviewPage.levels', 'admin.overviewPage.clients',
   ];
   const unused = english.map(([path]) => path).filter((path) => {
     const group = groups.find((name) => path.startsWith(`${name}.`));

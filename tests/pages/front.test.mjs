@@ -26,7 +26,7 @@ test('issue 8: the front page describes the server and links to the pages of the
   const odin = await openBrowser(t, member('Odin', { admin: true }), { viewport: PHONE });
   await openPath(odin, '/');
   await odin.getByRole('link', { name: messages.index.admin }).click();
-  await waitForHeading(odin, messages.admin.members);
+  await waitForHeading(odin, messages.admin.overview);
 });
 
 test('req_187: asks for confirmation of a sign-out that a client requested', async (t) => {

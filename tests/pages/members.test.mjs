@@ -23,7 +23,7 @@ test('issue 18: members are searched, filtered, sorted, and the address remember
   const friggs = member('Frigg');
   runCommand('account', 'suspend', friggs.handle, '--yes');
   const page = await openBrowser(t, odin);
-  await openPath(page, '/admin/oauth');
+  await openPath(page, '/admin/oauth#members');
   await waitForHeading(page, strings.members);
   await checkPage(page, 'admin-members-desktop-light');
   await page.getByLabel(strings.memberList.search).fill(friggs.handle);

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use super::keys::{KeyFlags, require_available, require_no_contradiction};
 use super::pages::PageFlags;
 use super::{Shown, grant_names};
+use crate::checks::pkce::PKCE_EXEMPTION;
 use crate::cli::{Error, account, arguments, output};
 use crate::clients::{new_id, secrets};
 use crate::context::Context;
@@ -326,7 +327,7 @@ async fn insert(
 /// Warns about permitted but surprising settings.
 fn warn(client: &clients::Client) {
     if !client.pkce_required {
-        output::note(&format!("warning: {}", super::PKCE_EXEMPTION));
+        output::note(&format!("warning: {PKCE_EXEMPTION}"));
     }
     if client.owner.is_none() && client.client_id.starts_with("sdoak_") {
         output::note(

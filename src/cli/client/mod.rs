@@ -27,11 +27,6 @@ use crate::store::clients;
 use crate::store::{self};
 use shown::Shown;
 
-/// The cost of an exemption from PKCE.
-pub(super) const PKCE_EXEMPTION: &str = "without PKCE, a code that is stolen from a redirect can be \
-    injected into another user's session (RFC 9700 §4.5); only the client secret and a nonce protect \
-    the application. Require PKCE as soon as the library of the application supports it";
-
 /// Commands for applications.
 #[derive(Debug, Subcommand)]
 pub(super) enum Client {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::PKCE_EXEMPTION;
+use crate::checks::pkce::PKCE_EXEMPTION;
 use crate::cli::{Error, output};
 use crate::clock::Timestamp;
 use crate::ids::ClientRowId;

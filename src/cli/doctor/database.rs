@@ -1,22 +1,14 @@
-//! Checks of the database: connection, owner, migrations, tables, indexes, clock and clean-up.
+//! Checks of the database: connection, owner, migrations and tables.
 
-use time::Duration;
-
-use super::{Findings, Owner, agents, fapi, key, pkce, reach};
+use super::{Findings, Owner, reach};
+use crate::checks::{agents, clean_up, clock, fapi, indexes, pkce, signing_keys};
 use crate::cli::migrate::without_creating;
 use crate::cli::with_causes;
 use crate::config::Config;
 use crate::context::{Context, Environment};
 use crate::database_url::DatabaseUrl;
-use crate::store::cleanup::{Backlog, COUNTED};
 use crate::store::schema::{self, Difference};
-use crate::store::{self, Db, cleanup, indexes, inspect, migrate};
-
-/// Maximum difference between PostgreSQL's clock and this machine's clock.
-const CLOCK_MAX: Duration = Duration::seconds(5);
-
-/// Maximum time since a clean-up step last completed: the slowest steps run once a day.
-const COMPLETED_WITHIN: Duration = Duration::hours(26);
+use crate::store::{self, Db, inspect, migrate};
 
 /// Checks the database, without creating a missing SQLite file, and returns the owner.
 pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
@@ -80,94 +72,21 @@ async fn examine_open(context: &Context, findings: &mut Findings) -> store::Resu
         findings.warn("migrations", format!("pending: {names}"), advice);
     }
     examine_journal(context, owner, findings).await?;
-    examine_clock(context, findings);
+    clock::examine(context, findings);
     if !pending.contains(&"storyden") && examine_tables(context, findings).await? {
-        examine_indexes(context, findings).await?;
+        indexes::examine(context, findings).await?;
         if pending.is_empty() {
             pkce::examine_clients(context, findings).await?;
-            key::examine_chosen(context, findings).await?;
+            signing_keys::examine_chosen(context, findings).await?;
             fapi::examine_clients(context, findings).await?;
             agents::examine(context, findings).await?;
-            examine_clean_up(context, findings).await?;
+            agents::examine_issuers(context, findings).await?;
+            let state = clean_up::State::read(context).await?;
+            state.examine(context.clock.now(), findings);
         }
         examine_time_texts(context, findings).await?;
     }
     Ok(owner)
-}
-
-/// Checks the backlog of the clean-up, and the last completion of each step.
-async fn examine_clean_up(context: &Context, findings: &mut Findings) -> store::Result<()> {
-    let now = context.clock.now();
-    let progress = cleanup::progress(&context.db).await?;
-    let backlog = cleanup::backlog(&context.db, now, context.config.audit_retention).await?;
-    let mut behind = false;
-    for Backlog { step, rows } in &backlog {
-        let Some(known) = progress.iter().find(|known| known.name == *step) else {
-            continue;
-        };
-        let due = if *rows < COUNTED {
-            format!("{rows} due")
-        } else {
-            format!("at least {COUNTED} due")
-        };
-        let completed = match known.completed_at {
-            Some(at) => format!("last completed at {}", at.to_rfc3339()),
-            None => "never completed".to_owned(),
-        };
-        let finding = format!("{step}: {due}, {completed}, {} deleted", known.deleted);
-        if let Some(error) = &known.error {
-            behind = true;
-            let advice = "the log of `serve` has more; if it is a timeout, see that the finding \
-                          `indexes` is ok, and leave `serve` running: the server retries every \
-                          hour with smaller batches";
-            findings.warn("clean-up", format!("{finding}; it failed: {error}"), advice);
-        } else if known
-            .completed_at
-            .is_none_or(|at| now - at > COMPLETED_WITHIN)
-        {
-            behind = true;
-            let advice = "leave `serve` running: the clean-up continues while rows are due, with \
-                          at least one pass an hour";
-            findings.warn("clean-up", finding, advice);
-        } else if *rows > 0 {
-            findings.ok("clean-up", finding);
-        }
-    }
-    if progress.is_empty() {
-        let due: i64 = backlog.iter().map(|step| step.rows).sum();
-        let finding = format!("has not run yet, {due} rows are due; `serve` runs the clean-up");
-        findings.ok("clean-up", finding);
-    } else if !behind {
-        let last = progress.iter().filter_map(|known| known.completed_at).max();
-        let last = last.map_or_else(String::new, |at| format!("; last at {}", at.to_rfc3339()));
-        findings.ok("clean-up", format!("every step ran through{last}"));
-    }
-    Ok(())
-}
-
-/// Checks this server's indexes on Storyden's tables.
-async fn examine_indexes(context: &Context, findings: &mut Findings) -> store::Result<()> {
-    let missing: Vec<&str> = indexes::missing(&context.db)
-        .await?
-        .into_iter()
-        .map(|index| index.name)
-        .collect();
-    if missing.is_empty() {
-        findings.ok(
-            "indexes",
-            "every index of this server on Storyden's tables is there",
-        );
-        return Ok(());
-    }
-    findings.warn(
-        "indexes",
-        format!("missing: {}", missing.join(", ")),
-        "leave `serve` running: the server creates them within a minute, and again after a \
-         Storyden dropped them; clean-up, revocation and sign-in are slow until then. If they stay \
-         missing, see the log of `serve`: on PostgreSQL only the owner of a table may create an \
-         index on it",
-    );
-    Ok(())
 }
 
 /// Compares Storyden's tables with the expected schema. True if every table is usable.
@@ -210,22 +129,6 @@ async fn examine_journal(
         ),
     }
     Ok(())
-}
-
-fn examine_clock(context: &Context, findings: &mut Findings) {
-    if let Db::Sqlite(_) = context.db {
-        return;
-    }
-    let ahead = context.clock.ahead();
-    let finding = format!(
-        "PostgreSQL's clock is {:.3} s ahead of this machine's",
-        ahead.as_seconds_f64()
-    );
-    if ahead.abs() <= CLOCK_MAX {
-        return findings.ok("clock", finding);
-    }
-    let advice = "let NTP set both clocks; this server follows the database's, others may not";
-    findings.warn("clock", finding, advice);
 }
 
 /// Storyden compares times as text, so both servers must write the same offset.

@@ -1,16 +1,12 @@
 //! `doctor`: checks a deployment, and reports problems with advice.
 
 mod addresses;
-mod agents;
-mod beside;
 mod database;
-mod fapi;
 mod files;
 mod folder;
 mod issuer;
 mod key;
 mod listening;
-mod pkce;
 mod reach;
 mod variables;
 
@@ -18,9 +14,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::{Error, output};
+use crate::checks::{Finding, Findings, Status, beside, examine_oauth, pkce};
 use crate::config::{Config, Fault};
 
 /// Check the configuration, the database, the files, the signing key and the addresses.
@@ -34,29 +30,6 @@ pub(super) struct Doctor {
     json: bool,
 }
 
-/// The result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    /// No problem.
-    Ok,
-    /// Works, with a possible problem.
-    Warn,
-    /// Does not work.
-    Fail,
-}
-
-/// The finding of a check.
-#[derive(Debug, Serialize)]
-struct Finding {
-    status: Status,
-    check: &'static str,
-    #[serde(rename = "finding")]
-    what: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<String>,
-}
-
 /// The owner of the community data in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
@@ -64,41 +37,6 @@ enum Owner {
     Storyden,
     /// This server only. Also the default while the database is unavailable.
     ThisServer,
-}
-
-/// The findings, in order.
-#[derive(Debug, Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn ok(&mut self, check: &'static str, finding: impl Into<String>) {
-        self.0.push(Finding {
-            status: Status::Ok,
-            check,
-            what: finding.into(),
-            advice: None,
-        });
-    }
-
-    fn warn(&mut self, check: &'static str, finding: impl Into<String>, advice: impl Into<String>) {
-        let (what, advice) = (finding.into(), Some(advice.into()));
-        self.0.push(Finding {
-            status: Status::Warn,
-            check,
-            what,
-            advice,
-        });
-    }
-
-    fn fail(&mut self, check: &'static str, finding: impl Into<String>, advice: impl Into<String>) {
-        let (what, advice) = (finding.into(), Some(advice.into()));
-        self.0.push(Finding {
-            status: Status::Fail,
-            check,
-            what,
-            advice,
-        });
-    }
 }
 
 impl Doctor {
@@ -149,15 +87,7 @@ async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findin
         key = key::examine(config, findings).await;
     }
     listening::examine(config, findings).await;
-    if config.oauth_enabled {
-        findings.ok("oauth", "OAUTH_ENABLED is true");
-    } else {
-        findings.warn(
-            "oauth",
-            "OAUTH_ENABLED is false: all OAuth endpoints answer that OAuth is disabled",
-            "set OAUTH_ENABLED=true to enable the OAuth endpoints",
-        );
-    }
+    examine_oauth(config, findings);
     pkce::examine_setting(config, findings);
     addresses::examine(config, findings);
     if owner == Owner::Storyden {

@@ -71,10 +71,10 @@ impl Key {
         match self {
             Self::Generate(generate) => return generate.run(),
             Self::Show(show) => Box::pin(show.run(config)).await?,
-            Self::List(list) => list.run(config).await?,
+            Self::List(list) => Box::pin(list.run(config)).await?,
             Self::Rotate(rotate) => Box::pin(rotate.run(config)).await?,
             Self::Revoke(revoke) => Box::pin(revoke.run(config)).await?,
-            Self::Export(export) => export.run(config).await?,
+            Self::Export(export) => Box::pin(export.run(config)).await?,
         }
         Ok(ExitCode::SUCCESS)
     }

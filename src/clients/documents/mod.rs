@@ -23,6 +23,7 @@ use crate::oauth::client_metadata::{ClientKeys, RequestMetadata};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
 use crate::rate_limit::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, networks};
+use crate::statistics;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::blocked_clients;
@@ -73,9 +74,20 @@ pub async fn find(
             "The administrators of this community blocked this client",
         ));
     }
-    if let Some(client) = find_fresh(context, client_id).await? {
-        return Ok(client);
-    }
+    let client = match find_fresh(context, client_id).await? {
+        Some(client) => client,
+        None => read_once(context, client_id, visitor).await?,
+    };
+    statistics::set_client(&client.row_id);
+    Ok(client)
+}
+
+/// Reads a document; concurrent requests for the same document share a read (single flight).
+async fn read_once(
+    context: &Context,
+    client_id: &str,
+    visitor: Requester<'_>,
+) -> Result<Client, OAuthError> {
     check_id(context, client_id)?;
     let read = Box::pin(async {
         spend(context, visitor)?;

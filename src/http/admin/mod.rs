@@ -1,4 +1,4 @@
-//! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device
+//! JSON API for administrators (storyden-contract.md#administration): the overview, clients, access keys, device
 //! authorizations and refresh tokens of all accounts, members, resources, trusted issuers, revocation, signing keys, and
 //! the audit trail. Requires ADMINISTRATOR, with any credential.
 
@@ -12,6 +12,7 @@ pub mod device_authorizations;
 pub mod issuers;
 pub mod listing;
 pub mod members;
+pub mod overview;
 pub mod refresh_tokens;
 pub mod remote;
 pub mod resources;

@@ -260,7 +260,10 @@ async fn approve(
         .db
         .write(approval, |tx, approval| Box::pin(approval.commit(tx)));
     match commit.await {
-        Ok(Approved::Yes) => Ok("approved"),
+        Ok(Approved::Yes) => {
+            context.statistics.event(Event::GrantApproved);
+            Ok("approved")
+        }
         Ok(Approved::AlreadyDecided) | Err(store::Error::Gone) => Err(unavailable().into()),
         Ok(Approved::ClientChanged) => Err(consent::changed().into()),
         Err(error) => Err(error.into()),

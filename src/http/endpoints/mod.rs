@@ -36,6 +36,7 @@ use crate::store::clients::Client;
 /// authentication by header (RFC 6749 §5.2). The realm is the API's host
 /// (storyden-contract.md#headers-and-limits).
 fn refuse_client(context: &Context, error: OAuthError) -> Response {
+    context.statistics.client_error(&error);
     let challenge = error.challenge;
     let mut response = error.into_response();
     if challenge {

@@ -130,6 +130,7 @@ async fn serve(
         }
         jobs.wait().await;
         jobs::write_refusals(Arc::clone(&context)).await; // includes refusals of the last requests
+        jobs::write_statistics(Arc::clone(&context)).await;
         context.db.close().await;
     };
     if tokio::time::timeout(SHUTDOWN_MAX, end).await.is_err() {

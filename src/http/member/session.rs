@@ -320,6 +320,7 @@ async fn create_session(
             },
         )
         .await?;
+    context.statistics.event(Event::SignedIn);
     Ok((session, expires_at))
 }
 

@@ -27,8 +27,8 @@ use crate::config::Config;
 use crate::context::SharedContext;
 use crate::http::admin::{
     access_keys as every_access_key, audit, blocked_clients, client_errors,
-    clients as every_client, device_authorizations, issuers, members, refresh_tokens, remote,
-    resources, revocation, signing_keys as every_signing_key,
+    clients as every_client, device_authorizations, issuers, members, overview, refresh_tokens,
+    remote, resources, revocation, signing_keys as every_signing_key,
 };
 use crate::http::endpoints::authorize::{
     choice, consent, decision, form_post, pending_client, push,
@@ -240,6 +240,7 @@ fn member(config: &Config) -> Documented {
 /// Administration, with every kind of credential.
 fn administration(config: &Config) -> Documented {
     let routes = Documented::default()
+        .routes(routes!(overview::get))
         .routes(routes!(every_client::list, every_client::create))
         .routes(routes!(
             every_client::get,

@@ -17,6 +17,7 @@ use crate::context::SharedContext;
 use crate::http::extract::ClientAddress;
 use crate::http::trace::trace;
 use crate::rate_limit::refusals::from_address;
+use crate::statistics;
 use crate::telemetry::metrics::RequestMetrics;
 
 /// The layer. Clones share the metrics.
@@ -50,9 +51,9 @@ impl Shared {
             set_default_headers(&mut response);
             response
         };
-        // The log of refused requests needs the address.
+        // The log of refused requests needs the address, the statistics need the client.
         let answer = trace(&self.metrics, context, request, answer);
-        from_address(address, answer).await
+        from_address(address, statistics::with_client(answer)).await
     }
 }
 

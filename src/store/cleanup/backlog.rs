@@ -3,7 +3,7 @@
 use time::Duration;
 
 use super::WINDOW;
-use super::expired::AUDIT_TRAIL;
+use super::expired::{AUDIT_TRAIL, STATISTICS};
 use super::step::{Rows, Step};
 use super::steps::STEPS;
 use crate::clock::Timestamp;
@@ -24,18 +24,27 @@ pub struct Backlog {
     pub rows: i64,
 }
 
-/// Counts the rows that each step would delete now. The audit trail is kept for `audit_retention`, or
-/// forever if that is zero.
+/// Retentions of the settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// The audit trail; zero keeps it for ever.
+    pub audit: Duration,
+    /// Hourly counts.
+    pub statistics: Duration,
+}
+
+/// Counts the rows that each step would delete now.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn backlog(db: &Db, now: Timestamp, audit_retention: Duration) -> Result<Vec<Backlog>> {
+pub async fn backlog(db: &Db, now: Timestamp, retention: Retention) -> Result<Vec<Backlog>> {
     let mut found = Vec::new();
     for step in STEPS {
         found.push(count(db, step, now - step.keep).await?);
     }
-    if !audit_retention.is_zero() {
-        found.push(count(db, &AUDIT_TRAIL, now - audit_retention).await?);
+    found.push(count(db, &STATISTICS, now - retention.statistics).await?);
+    if !retention.audit.is_zero() {
+        found.push(count(db, &AUDIT_TRAIL, now - retention.audit).await?);
     }
     Ok(found)
 }

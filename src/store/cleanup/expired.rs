@@ -231,6 +231,33 @@ pub(super) const SESSIONS: Step = Step::due(
     ],
 );
 
+/// Hourly counts, an hour at a time: all rows of the hours that the search found. As with audit entries, the order of the
+/// texts is the order of the times.
+pub(super) const STATISTICS: Step = Step::due(
+    "statistics",
+    Duration::ZERO,
+    search!(
+        "SELECT ",
+        (
+            "x.hour AS id, 1 AS due, NULL AS place",
+            "x.hour::text AS id, true AS due, x.hour::text AS place"
+        ),
+        " FROM auth_statistics x WHERE x.hour < $1 AND ",
+        (
+            "$3 IS NULL",
+            "x.hour >= COALESCE($3::text::timestamptz, '-infinity')"
+        ),
+        " ORDER BY x.hour LIMIT $2"
+    ),
+    &[Delete::Ids(sql!(
+        "DELETE FROM auth_statistics WHERE hour IN ",
+        (
+            "(SELECT value FROM json_each(CAST($1 AS TEXT)))",
+            "(SELECT jsonb_array_elements_text($1)::timestamptz)"
+        )
+    ))],
+);
+
 /// Audit entries. Only this program writes these rows, so on SQLite, too, the order of the texts is the
 /// order of the times.
 pub(super) const AUDIT_TRAIL: Step = Step::due(

@@ -22,8 +22,8 @@ use super::error::Result;
 use super::value::{Flag, Value};
 use crate::clock::{Timer, Timestamp};
 use crate::store::row::row;
-pub use backlog::{Backlog, COUNTED, backlog};
-use expired::{AUDIT_TRAIL, PENDING_REQUESTS, PUSHED_REQUESTS};
+pub use backlog::{Backlog, COUNTED, Retention, backlog};
+use expired::{AUDIT_TRAIL, PENDING_REQUESTS, PUSHED_REQUESTS, STATISTICS};
 pub use progress::{Progress, progress};
 use step::{Delete, Rows, Step};
 use steps::STEPS;
@@ -131,6 +131,17 @@ pub async fn audit_trail(
     stop: impl Fn() -> bool,
 ) -> Pass {
     let run = run_step(db, &AUDIT_TRAIL, before, &stop).await;
+    finish(db, vec![run], now).await
+}
+
+/// Deletes hourly counts from before a time.
+pub async fn statistics(
+    db: &Db,
+    before: Timestamp,
+    now: Timestamp,
+    stop: impl Fn() -> bool,
+) -> Pass {
+    let run = run_step(db, &STATISTICS, before, &stop).await;
     finish(db, vec![run], now).await
 }
 

@@ -51,6 +51,7 @@ pub(crate) const GROWING: &[&str] = &[
     "auth_revoked_tokens",
     "auth_sessions",
     "auth_shown_consents",
+    "auth_statistics",
     "auth_webhook_deliveries",
 ];
 

@@ -201,6 +201,11 @@ impl Approval {
         (approval, secret)
     }
 
+    /// Returns the audit event: an approval by the member, or by a remembered consent.
+    pub(super) fn event(&self) -> Event {
+        self.entry.event
+    }
+
     /// Sets the access key that approves.
     pub(super) fn by(mut self, access_key: Option<&AccessKeyId>) -> Self {
         self.access_key = access_key.cloned();

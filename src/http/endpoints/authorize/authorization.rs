@@ -19,6 +19,7 @@ use crate::oauth::known_resources::KnownResources;
 use crate::resources;
 use crate::secret::{Secret, SecretHash};
 use crate::store;
+use crate::store::audit::Event;
 use crate::store::authorization_requests::NewRequest;
 use crate::store::origins::Origin;
 
@@ -135,7 +136,10 @@ impl Authorization<'_> {
             )
         };
         let response = match (committed.await, code) {
-            (Ok(Outcome::Approved), Some(code)) => self.code_response(&code),
+            (Ok(Outcome::Approved), Some(code)) => {
+                context.statistics.event(Event::ConsentRepeated);
+                self.code_response(&code)
+            }
             (Ok(Outcome::PageNeeded), _) => return Err(self.by_redirect(page_needed())),
             (Err(store::Error::Gone), _) => {
                 return Err(OAuthError::invalid_client("Client not found").into());

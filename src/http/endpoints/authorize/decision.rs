@@ -235,11 +235,12 @@ async fn commit(
     // Built before the commit: a failure approves nothing.
     let response = receiver(request).respond(context, &[("code", code.reveal())]);
     let location = response.location(context).await?;
+    let event = approval.event();
     let commit = context
         .db
         .write(approval, |tx, approval| Box::pin(approval.commit(tx, None)));
     match commit.await {
-        Ok(Approved::Yes) => {}
+        Ok(Approved::Yes) => context.statistics.event(event),
         Ok(Approved::AlreadyDecided) => return Err(already_processed().into()),
         Ok(Approved::KeyEnded) => return Err(ConsentError::SignIn),
         Ok(Approved::ClientChanged) => return Err(consent::changed().into()),

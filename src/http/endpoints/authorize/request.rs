@@ -34,6 +34,7 @@ use crate::oauth::sign_in_method::SignInMethod;
 use crate::rate_limit::REQUESTS;
 use crate::resources::{self, Target};
 use crate::secret::SecretHash;
+use crate::statistics;
 use crate::store;
 use crate::store::audit::Event;
 use crate::store::authorization_requests::NewRequest;
@@ -121,6 +122,7 @@ pub(super) async fn resolve(
         }
         _ => find_or_fetch(context, client_id, requester).await?,
     };
+    statistics::set_client(&client.row_id);
     let prepared = prepare(context, &client, parameters, asked_at).await;
     let prepared = prepared.inspect_err(|error| context.record_client_error(PATH, &client, error));
     let (parameters, redirect_uri) = prepared?;

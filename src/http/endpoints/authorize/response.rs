@@ -29,6 +29,7 @@ pub(super) struct Receiver<'a> {
 impl Receiver<'_> {
     /// Builds an error response (RFC 6749 §4.1.2.1).
     pub(super) fn error(self, context: &Context, error: &OAuthError) -> AuthorizationResponse {
+        context.statistics.client_error(error);
         let code = error.code.as_str();
         let mut parameters = vec![("error", code), ("error_description", &*error.description)];
         let uri = error_uri(&context.config, code);
@@ -126,6 +127,7 @@ pub(super) fn respond_without_redirect(
     error: OAuthError,
     headers: &HeaderMap,
 ) -> Response {
+    context.statistics.client_error(&error);
     if error.status() != StatusCode::UNAUTHORIZED && pages::accepts_pages(headers) {
         error.log();
         return pages::Renderer::new(context, headers).sign_in_error(&error);

@@ -185,7 +185,10 @@ impl Exchange<'_> {
             token: None,
             grant: Some(grant),
         };
-        refresh_token_family::end(&context.db, member, true, "code_replay", entry).await?;
+        let because = "code_replay";
+        if refresh_token_family::end(&context.db, member, true, because, entry).await? {
+            context.statistics.event(Event::CodeReplayed);
+        }
         Ok(())
     }
 

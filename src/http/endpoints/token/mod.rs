@@ -37,7 +37,6 @@ use crate::oauth::{ErrorCode, OAuthError};
 use crate::store;
 use crate::store::audit::Event;
 use crate::store::clients::Client;
-use crate::telemetry::metrics;
 use request::{KNOWN, TokenRequest};
 
 pub use request::TokenForm;
@@ -87,7 +86,7 @@ pub async fn token(
         }
         outcome => outcome,
     };
-    metrics::token_request(
+    context.statistics.token_request(
         grant.map_or("none", GrantType::stored_name),
         outcome
             .as_ref()

@@ -340,6 +340,7 @@ impl Refresh<'_> {
         let db = &self.context.db;
         let ended = refresh_token_family::end(db, member, false, because, entry).await?;
         if ended {
+            self.context.statistics.event(Event::RefreshTokenReused);
             tracing::warn!(token = %token.id, "refresh token reused; token family revoked");
         }
         Ok(invalid_refresh_token(self.context, TokenFault::Used))

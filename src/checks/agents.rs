@@ -5,8 +5,11 @@ use crate::context::Context;
 use crate::issuers;
 use crate::store::{self, issuers as rows, resources};
 
-/// Checks the resources with a server, and every issuer.
-pub(super) async fn examine(context: &Context, findings: &mut Findings) -> store::Result<()> {
+/// Checks the resources with a server, and the switches of grants, without requests to issuers.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn examine(context: &Context, findings: &mut Findings) -> store::Result<()> {
     examine_exchange(context, findings).await?;
     let stored = rows::list(&context.db).await?;
     if context.config.jwt_bearer && stored.is_empty() {
@@ -23,7 +26,15 @@ pub(super) async fn examine(context: &Context, findings: &mut Findings) -> store
             "set OAUTH_JWT_BEARER=true, or remove the issuers with `storyden-auth issuer remove`",
         );
     }
-    for issuer in &stored {
+    Ok(())
+}
+
+/// Checks every issuer, and fetches the keys.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn examine_issuers(context: &Context, findings: &mut Findings) -> store::Result<()> {
+    for issuer in &rows::list(&context.db).await? {
         examine_issuer(context, issuer, findings).await;
     }
     Ok(())

@@ -1,16 +1,20 @@
 //! Checks of exemptions from PKCE: their number, and their cost.
 
 use super::Findings;
-use crate::cli::client::PKCE_EXEMPTION;
 use crate::config::{Config, RegistrationPkce};
 use crate::context::Context;
 use crate::store::{self, clients};
+
+/// The cost of an exemption from PKCE.
+pub const PKCE_EXEMPTION: &str = "without PKCE, a code that is stolen from a redirect can be \
+    injected into another user's session (RFC 9700 §4.5); only the client secret and a nonce protect \
+    the application. Require PKCE as soon as the library of the application supports it";
 
 /// The most clients that are named.
 const NAMED: usize = 10;
 
 /// Reports the setting for registrations.
-pub(super) fn examine_setting(config: &Config, findings: &mut Findings) {
+pub fn examine_setting(config: &Config, findings: &mut Findings) {
     if config.registration_enabled && config.registration_pkce == RegistrationPkce::Optional {
         findings.warn(
             "pkce",
@@ -25,10 +29,10 @@ pub(super) fn examine_setting(config: &Config, findings: &mut Findings) {
 }
 
 /// Names the clients that are exempt from PKCE.
-pub(super) async fn examine_clients(
-    context: &Context,
-    findings: &mut Findings,
-) -> store::Result<()> {
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn examine_clients(context: &Context, findings: &mut Findings) -> store::Result<()> {
     let most = i64::try_from(NAMED).unwrap_or(i64::MAX);
     let exempt = clients::list_pkce_exempt(&context.db, most + 1).await?;
     if exempt.is_empty() {

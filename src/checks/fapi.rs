@@ -12,10 +12,10 @@ const EXAMINED: i64 = 500;
 const NAMED: usize = 10;
 
 /// Reports the contradictions, a finding each.
-pub(super) async fn examine_clients(
-    context: &Context,
-    findings: &mut Findings,
-) -> store::Result<()> {
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn examine_clients(context: &Context, findings: &mut Findings) -> store::Result<()> {
     let held = clients::list_fapi(&context.db, EXAMINED).await?;
     let count = held.len();
     let mut found = Vec::new();

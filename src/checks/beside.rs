@@ -6,7 +6,7 @@ use crate::config::{Config, TokenStorage};
 const CHECK: &str = "storyden";
 
 /// Checks the settings that must match Storyden's settings.
-pub(super) fn examine(config: &Config, findings: &mut Findings) {
+pub fn examine(config: &Config, findings: &mut Findings) {
     if config.policies.differences().is_empty() {
         findings.warn(
             CHECK,
