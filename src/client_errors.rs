@@ -86,7 +86,7 @@ impl ClientErrors {
             by_client.entry(key.client).or_default().push(error);
         }
         for (client, mut errors) in by_client {
-            errors.sort_unstable_by(|one, other| one.id().cmp(&other.id()));
+            errors.sort_by_cached_key(ClientError::id);
             let written = db.write((client, errors), |tx, (client, errors)| {
                 Box::pin(client_errors::record(tx, client, errors))
             });

@@ -183,23 +183,23 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Serve(serve) => serve.run(settings()?).await,
         Command::Demo(demo) => demo.run(env_file).await,
         Command::Login(login) => login.run().await,
-        Command::Migrate(migrate) => migrate.run(settings()?).await,
+        Command::Migrate(migrate) => Box::pin(migrate.run(settings()?)).await,
         Command::Backup(backup) => backup.run(&settings()?).await,
         Command::Restore(restore) => restore.run(&settings()?).await,
-        Command::Account(account) => account.run(settings()?).await,
-        Command::Role(role) => role.run(settings()?).await,
-        Command::Client(client) => client.run(settings()?).await,
+        Command::Account(account) => Box::pin(account.run(settings()?)).await,
+        Command::Role(role) => Box::pin(role.run(settings()?)).await,
+        Command::Client(client) => Box::pin(client.run(settings()?)).await,
         Command::Grant(grant) => Box::pin(grant.run(settings()?)).await,
-        Command::Audit(audit) => audit.run(settings()?).await,
+        Command::Audit(audit) => Box::pin(audit.run(settings()?)).await,
         Command::Key(key::Key::Generate(generate)) => generate.run(),
         Command::Key(key) => Box::pin(key.run(settings()?)).await,
-        Command::Remote(remote) => remote.run(settings()?).await,
-        Command::Resource(resource) => resource.run(settings()?).await,
-        Command::Issuer(issuer) => issuer.run(settings()?).await,
+        Command::Remote(remote) => Box::pin(remote.run(settings()?)).await,
+        Command::Resource(resource) => Box::pin(resource.run(settings()?)).await,
+        Command::Issuer(issuer) => Box::pin(issuer.run(settings()?)).await,
         Command::Plan(plan) => Box::pin(plan.run(settings()?)).await,
         Command::Apply(apply) => Box::pin(apply.run(settings()?)).await,
-        Command::Export(export) => export.run(settings()?).await,
-        Command::Session(session) => session.run(settings()?).await,
+        Command::Export(export) => Box::pin(export.run(settings()?)).await,
+        Command::Session(session) => Box::pin(session.run(settings()?)).await,
         Command::OpenApi => openapi::run(&settings()?),
         Command::Doctor(doctor) => {
             let settings = Config::from_environment(env_file);
@@ -215,7 +215,8 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
 /// account may be created before the first `serve`.
 async fn open(config: Config) -> Result<Context, Error> {
     telemetry::start(&config);
-    let context = Context::without_keys(config, Environment::machine()).await?;
+    let made = Box::pin(Context::without_keys(config, Environment::machine()));
+    let context = made.await?;
     serve::migrate(&context).await?;
     Ok(context)
 }

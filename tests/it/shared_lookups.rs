@@ -60,9 +60,9 @@ both! {
             assert_eq!((status, subject.as_str()), (200, member.id.as_str()));
         }
         let mut devices = Vec::new();
-        for at in 0..MEMBERS {
+        for (at, holder) in holders.iter().enumerate() {
             let device = match at % 2 {
-                0 => server.approved_device(&holders[at].member, &app, "openid").await,
+                0 => server.approved_device(&holder.member, &app, "openid").await,
                 _ => server.start_device(&app, "openid").await.expect(200).text("device_code"),
             };
             devices.push(device);
