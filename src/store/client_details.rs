@@ -31,7 +31,7 @@ pub struct Details {
 pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Result<()> {
     let uris = details.post_logout_redirect_uris.iter().map(String::as_str);
     let about = serde_json::to_value(&details.about);
-    let about = about.map_err(|error| Error::Other(sqlx::Error::Encode(error.into())))?;
+    let about = about.map_err(|error| Error::from(sqlx::Error::Encode(error.into())))?;
     tx.execute(
         "INSERT INTO auth_clients \
          (client_id, registered, default_scope, post_logout_redirect_uris, about, \

@@ -18,9 +18,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
-use super::error::{Error, Result};
+use super::error::{Cause, Error, Result};
 use super::row::{EngineRow, Row};
 use super::sql::Sql;
 use super::value::Value;
@@ -118,7 +118,7 @@ impl Db {
     pub async fn fetch_one<T: Row>(&self, sql: impl Into<Sql>, args: &[Value]) -> Result<T> {
         self.fetch_optional(sql, args)
             .await?
-            .ok_or(Error::Other(sqlx::Error::RowNotFound))
+            .ok_or_else(|| sqlx::Error::RowNotFound.into())
     }
 
     /// Returns the current load: waiting writers, open and idle connections.
@@ -134,17 +134,23 @@ impl Db {
         }
     }
 
-    /// Checks that the database answers.
+    /// Checks that the database answers, and has the tables of this server: an empty database, as during a restore,
+    /// is of no use.
     pub async fn ping(&self) -> Result<()> {
+        let sql = "SELECT version FROM auth_migrations LIMIT 1";
+        self.fetch_optional::<i64>(sql, &[]).await.map(drop)
+    }
+
+    /// Returns true if nothing can be written: an SQLite file that was opened to read only, or a standby or read-only
+    /// role of PostgreSQL. Waits for no lock.
+    pub async fn is_read_only(&self) -> Result<bool> {
         match self {
-            Self::Sqlite(db) => db
-                .readers
-                .rows(Wanted::All, "SELECT 1", &[])
-                .await
-                .map(drop)?,
-            Self::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop)?,
+            Self::Sqlite(db) => Ok(db.readers.is_read_only),
+            Self::Postgres(_) => {
+                let sql = "SELECT current_setting('transaction_read_only') AS text";
+                Ok(self.fetch_one::<String>(sql, &[]).await? == "on")
+            }
         }
-        Ok(())
     }
 
     /// Copies the write-ahead log of an SQLite file to the file, on a read connection, so that the next
@@ -164,6 +170,16 @@ impl Db {
                 let now = self.fetch_one("SELECT clock_timestamp() AS now", &[]);
                 Ok(Some(now.await?))
             }
+        }
+    }
+
+    /// Returns the reason why no connection can be opened, for an error that names only the time of the pool.
+    pub async fn reason_of(&self, error: Error) -> Error {
+        match self {
+            Self::Postgres(pool) if error.cause() == Cause::Pool => {
+                reason_of(&pool.connect_options()).await
+            }
+            _ => error,
         }
     }
 
@@ -203,7 +219,21 @@ async fn open_postgres(url: &str) -> Result<PgPool> {
                 async move { Ok(of.idle_for < IDLE_PING_AFTER || connection.ping().await.is_ok()) },
             )
         })
-        .connect_with(options)
-        .await?;
-    Ok(pool)
+        .connect_with(options.clone())
+        .await;
+    match pool {
+        Ok(pool) => Ok(pool),
+        Err(sqlx::Error::PoolTimedOut) => Err(reason_of(&options).await),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Connects once, without the pool. The pool repeats refused connections until its time is over, and then reports only
+/// the time.
+async fn reason_of(options: &PgConnectOptions) -> Error {
+    let connected = PgConnection::connect_with(options);
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, connected).await {
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut.into(),
+    }
 }
