@@ -2,11 +2,12 @@
 
 use time::Duration;
 
-use super::{Findings, Owner, agents, fapi, key, pkce, reach};
+use super::{Findings, Owner, agents, fapi, key, pkce, reach, writing};
 use crate::cli::migrate::without_creating;
-use crate::cli::with_causes;
+use crate::cli::{database_advice, with_causes};
+use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::context::{Context, Environment};
+use crate::context::{self, Context, Environment};
 use crate::database_url::DatabaseUrl;
 use crate::store::cleanup::{Backlog, COUNTED};
 use crate::store::schema::{self, Difference};
@@ -26,6 +27,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     {
         return Owner::ThisServer;
     }
+    let place = context::database_setting(config);
     let Some(config) = without_creating(config.clone()) else {
         findings.ok(
             "database",
@@ -35,14 +37,13 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     };
     let context = match Context::without_keys(config, Environment::machine()).await {
         Ok(context) => context,
+        Err(context::Error::Database(_, error)) => {
+            let advice = database_advice::advice(&error, &database);
+            findings.fail("database", format!("{place}: {error}"), advice);
+            return Owner::ThisServer;
+        }
         Err(error) => {
-            let advice = match database {
-                DatabaseUrl::Sqlite(_) => "check the file of DATABASE_URL and its write permission",
-                DatabaseUrl::Postgres(_) => {
-                    "check host, port, name, user and password of DATABASE_URL, and that \
-                     PostgreSQL runs"
-                }
-            };
+            let advice = "correct the setting that the finding names";
             findings.fail("database", with_causes(&error), advice);
             return Owner::ThisServer;
         }
@@ -50,8 +51,8 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     match examine_open(&context, findings).await {
         Ok(owner) => owner,
         Err(error) => {
-            let advice = "a query failed; check that the database user may read all tables";
-            findings.fail("database", with_causes(&error), advice);
+            let advice = database_advice::advice(&error, &database);
+            findings.fail("database", format!("a query failed: {error}"), advice);
             Owner::ThisServer
         }
     }
@@ -71,14 +72,13 @@ async fn examine_open(context: &Context, findings: &mut Findings) -> store::Resu
         (Owner::ThisServer, whose)
     };
     findings.ok("database", format!("{engine} {version} answers; {whose}"));
-    let pending = migrate::pending(&context.db).await?;
-    if pending.is_empty() {
-        findings.ok("migrations", "none is pending");
-    } else {
-        let names = pending.join(", ");
-        let advice = "run `storyden-auth migrate`; `serve` does so when it starts";
-        findings.warn("migrations", format!("pending: {names}"), advice);
+    if !writing::examine_rights(context, findings).await? {
+        return Ok(owner);
     }
+    let pending = writing::examine_migrations(context, findings).await?;
+    let has_tables = migrate::has_table(&context.db, "auth_leases").await?;
+    writing::examine_write(context, has_tables, findings).await;
+    writing::examine_damage(context, findings).await?;
     examine_journal(context, owner, findings).await?;
     examine_clock(context, findings);
     if !pending.contains(&"storyden") && examine_tables(context, findings).await? {
@@ -110,6 +110,19 @@ async fn examine_clean_up(context: &Context, findings: &mut Findings) -> store::
         } else {
             format!("at least {COUNTED} due")
         };
+        if known.completed_at.is_some_and(|at| at > now + CLOCK_MAX) {
+            behind = true;
+            let advice = "the clock was ahead when the step ran; `serve` overwrites the time with the next pass, at \
+                          the latest after an hour";
+            let at = known.completed_at.map(Timestamp::to_rfc3339);
+            let at = at.unwrap_or_default();
+            findings.warn(
+                "clean-up",
+                format!("{step}: completed in the future, at {at}"),
+                advice,
+            );
+            continue;
+        }
         let completed = match known.completed_at {
             Some(at) => format!("last completed at {}", at.to_rfc3339()),
             None => "never completed".to_owned(),
@@ -212,15 +225,29 @@ async fn examine_journal(
     Ok(())
 }
 
+/// Formats the lead of a clock, as in `2.500 s ahead of` and `3 days behind`.
+pub(super) fn lead(ahead: Duration) -> String {
+    let direction = if ahead.is_negative() {
+        "behind"
+    } else {
+        "ahead of"
+    };
+    let by = ahead.abs();
+    if by >= Duration::days(2) {
+        format!("{} days {direction}", by.whole_days())
+    } else if by >= Duration::hours(2) {
+        format!("{} hours {direction}", by.whole_hours())
+    } else {
+        format!("{:.3} s {direction}", by.as_seconds_f64())
+    }
+}
+
 fn examine_clock(context: &Context, findings: &mut Findings) {
     if let Db::Sqlite(_) = context.db {
         return;
     }
     let ahead = context.clock.ahead();
-    let finding = format!(
-        "PostgreSQL's clock is {:.3} s ahead of this machine's",
-        ahead.as_seconds_f64()
-    );
+    let finding = format!("PostgreSQL's clock is {} this machine's", lead(ahead));
     if ahead.abs() <= CLOCK_MAX {
         return findings.ok("clock", finding);
     }
@@ -262,6 +289,13 @@ fn has_offset(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_ahead_or_behind() {
+        assert_eq!(lead(Duration::milliseconds(2)), "0.002 s ahead of");
+        assert_eq!(lead(-Duration::seconds(259_200)), "3 days behind");
+        assert_eq!(lead(Duration::hours(5)), "5 hours ahead of");
+    }
 
     #[test]
     fn a_time_text_says_whether_it_is_utc() {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use time::Duration;
 
+use super::database::lead;
 use super::reach::{TIMEOUT, Unreachable};
 use super::{Findings, Owner};
 use crate::clock::{Clock, Timestamp};
@@ -84,10 +85,7 @@ fn examine_clock(answer: &reqwest::Response, findings: &mut Findings) {
     if ahead.abs() > CLOCK_MAX {
         findings.warn(
             "clock",
-            format!(
-                "the clock of the issuer is {} s ahead of this machine's",
-                ahead.whole_seconds()
-            ),
+            format!("the clock of the issuer is {} this machine's", lead(ahead)),
             "let NTP set the clocks of this machine and of the proxy",
         );
     }

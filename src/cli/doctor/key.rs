@@ -1,5 +1,6 @@
 //! Checks of the signing keys: existence, source, file mode, and rotation.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 
 use time::Duration;
@@ -12,6 +13,7 @@ use crate::context::{self, Context, Environment};
 use crate::keys::schedule::KeyState;
 use crate::keys::{self, KeyStatus, Keys, SigningKey};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::signing_keys;
 use crate::store::{self, clients, migrate};
 
 const CHECK: &str = "signing key";
@@ -39,9 +41,13 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<
     }
     let configured = match context::configured_keys(config) {
         Ok(keys) => keys.signing,
+        Err(context::Error::NoKey) => {
+            examine_missing(config, findings).await;
+            return None;
+        }
         Err(error) => {
-            let advice = "run `storyden-auth key generate --json` and set OAUTH_SIGNING_KEY_BASE64 \
-                          to its `base64`, or set OAUTH_KEYS_SECRET instead";
+            let advice = "set it to the `base64` of `storyden-auth key generate --json`, or to the value of the other \
+                          replicas";
             findings.fail(CHECK, with_causes(&error), advice);
             return None;
         }
@@ -49,6 +55,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<
     if let Some(key) = &configured {
         let (kid, origin) = (key.kid(), configured_origin(config));
         findings.ok(CHECK, format!("RSA, kid {kid}, from {origin}"));
+        examine_replaced(config, findings).await;
     }
     if config.has_key_file() {
         examine_file(config, findings);
@@ -61,6 +68,40 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<
     let current = configured.or(rotated);
     examine_retired(config, current.as_ref().map(SigningKey::kid), findings);
     current
+}
+
+/// Reports that there is neither a key nor a secret. A new secret cannot open keys that are in the database.
+async fn examine_missing(config: &Config, findings: &mut Findings) {
+    let error = context::no_key(config.clone(), Environment::machine()).await;
+    let advice = match &error {
+        context::Error::NoSecret(_) => {
+            "set OAUTH_KEYS_SECRET to the value of the other replicas or of your copy"
+        }
+        _ if config.rotated_algorithms().is_empty() => {
+            "set OAUTH_SIGNING_KEY_BASE64 to the value of the Storyden"
+        }
+        _ => {
+            "set OAUTH_KEYS_SECRET to the output of `openssl rand -base64 32`, the same on every replica, and keep a copy"
+        }
+    };
+    findings.fail(CHECK, with_causes(&error), advice);
+}
+
+/// Reports generated keys beside the key of `OAUTH_SIGNING_KEY_BASE64`.
+async fn examine_replaced(config: &Config, findings: &mut Findings) {
+    let Some(config) = without_creating(config.clone()) else {
+        return;
+    };
+    // Failures of the database itself are findings of its own check.
+    let Ok(context) = Context::new(config, Environment::machine()).await else {
+        return;
+    };
+    let kids = signing_keys::replaced_by_setting(&context).await;
+    let kids = kids.unwrap_or_default(); // before the migrations
+    if !kids.is_empty() {
+        let finding = signing_keys::replaced_by_setting_warning(&kids);
+        findings.warn(CHECK, finding, signing_keys::REPLACED_BY_SETTING_ADVICE);
+    }
 }
 
 fn configured_origin(config: &Config) -> String {
@@ -146,9 +187,19 @@ pub(super) async fn examine_chosen(
 }
 
 /// Reports the stored keys that cannot be opened.
-async fn examine_seals(keys: &Keys, error: &dyn std::error::Error, findings: &mut Findings) {
-    let advice = "set OAUTH_KEYS_SECRET to the value of the other replicas, or restore oauth-keys.secret \
-                  from a backup";
+async fn examine_seals(keys: &Keys, error: &keys::Error, findings: &mut Findings) {
+    let advice = match error {
+        keys::Error::SecretFile(path, cause) if cause.kind() == ErrorKind::PermissionDenied => {
+            let advice = format!(
+                "give the file to the user of the server: chown USER {}",
+                path.display()
+            );
+            return findings.fail(CHECK, error.to_string(), advice);
+        }
+        _ => {
+            "set OAUTH_KEYS_SECRET to the value of the other replicas, or restore oauth-keys.secret from a backup"
+        }
+    };
     let examined = keys.examine().await.unwrap_or_default();
     let (opened, closed): (Vec<_>, Vec<_>) =
         examined.into_iter().partition(|(_, is_open)| *is_open);
@@ -237,19 +288,7 @@ fn examine_status(context: &Context, keys: &Keys, findings: &mut Findings) {
             format!("{}: none yet; `serve` generates a key", algorithm.name()),
         );
     }
-    let config = &context.config;
-    let is_unused = |key: &KeyStatus| {
-        config.signing_key.is_some()
-            && key.facts.algorithm == SigningAlgorithm::Rs256
-            && key.state != KeyState::Revoked
-    };
-    if status.iter().any(is_unused) {
-        findings.ok(
-            CHECK,
-            "generated RS256 keys verify, and do not sign while OAUTH_SIGNING_KEY_BASE64 is set",
-        );
-    }
-    examine_earlier_file(config, &status, findings);
+    examine_earlier_file(&context.config, &status, findings);
 }
 
 /// Reports a key file of an earlier version whose key no longer signs.

@@ -13,6 +13,7 @@ mod listening;
 mod pkce;
 mod reach;
 mod variables;
+mod writing;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -148,7 +149,7 @@ async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findin
         files::examine(config, env_file, owner, findings);
         key = key::examine(config, findings).await;
     }
-    listening::examine(config, findings).await;
+    listening::examine(config, key.as_ref(), findings).await;
     if config.oauth_enabled {
         findings.ok("oauth", "OAUTH_ENABLED is true");
     } else {
