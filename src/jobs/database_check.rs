@@ -54,8 +54,11 @@ pub async fn check_database(context: &Context) -> bool {
         Err(error) => context.db.reason_of(error).await,
     };
     if is_overload(context, &error) {
+        if readiness.has_database_failed() {
+            return false;
+        }
         tracing::warn!(%error, "the database cannot be checked");
-        return !readiness.has_database_failed();
+        return true;
     }
     readiness.database_checked(Err(&error));
     false

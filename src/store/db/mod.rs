@@ -234,6 +234,11 @@ async fn reason_of(options: &PgConnectOptions) -> Error {
     let connected = PgConnection::connect_with(options);
     match tokio::time::timeout(ACQUIRE_TIMEOUT, connected).await {
         Ok(Err(error)) => error.into(),
-        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut.into(),
+        Ok(Ok(_)) => sqlx::Error::PoolTimedOut.into(),
+        Err(_) => {
+            let text = "no answer: the host is down, or a firewall drops the connection";
+            let error = std::io::Error::new(std::io::ErrorKind::TimedOut, text);
+            sqlx::Error::Io(error).into()
+        }
     }
 }
