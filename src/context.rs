@@ -1,6 +1,6 @@
 //! Application state: everything a request needs, built once by `serve`, by every command and by tests.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use bytes::Bytes;
@@ -28,7 +28,9 @@ use crate::rate_limit::connections::{ConnectionLimits, ConnectionSlots};
 use crate::rate_limit::device_polls::Polls;
 use crate::rate_limit::refusals::RejectionLog;
 use crate::rate_limit::requests::{RateLimiter, Size};
+use crate::readiness::Readiness;
 use crate::redemptions::Redemptions;
+use crate::setting_warnings::SettingWarnings;
 use crate::single_flight::SingleFlight;
 use crate::statistics::Statistics;
 use crate::store::audit::{Entry, Event};
@@ -105,6 +107,8 @@ pub struct Context {
     pub logos: LogoCache,
     /// Readiness, as reported by `/readyz`.
     pub readiness: Readiness,
+    /// Limits of log lines about settings.
+    pub warnings: SettingWarnings,
     /// True once an index could not be created: the clean-up then does not wait for indexes.
     pub index_failed: AtomicBool,
     /// Connection timeouts.
@@ -145,29 +149,12 @@ pub struct RenderedDocument {
     pub tag: Option<Bytes>,
 }
 
-/// The readiness of the server: false from the start of the drain on.
-#[derive(Debug, Default)]
-pub struct Readiness(AtomicBool);
-
-impl Readiness {
-    /// Returns true once the server is shutting down.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Reports "not ready" from now on.
-    pub fn drain(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// The reason why an [`Context`] could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database cannot be opened.
-    #[error("DATABASE_URL: the database cannot be opened")]
-    Database(#[source] store::Error),
+    /// The database cannot be opened: the setting with its place, and the reason.
+    #[error("{0}: the database cannot be opened")]
+    Database(String, #[source] store::Error),
     /// A configured key cannot be used.
     #[error("{0} {1}")]
     Key(&'static str, #[source] keys::Error),
@@ -179,6 +166,13 @@ pub enum Error {
          `base64` of `storyden-auth key generate --json`, or set OAUTH_ENABLED=false"
     )]
     NoKey,
+    /// The database has sealed keys, and no secret to open them is set.
+    #[error(
+        "OAUTH_KEYS_SECRET is not set, and the database has signing keys (kid {0}): set OAUTH_KEYS_SECRET to the value \
+         of the other replicas or of your copy. If it is lost, see \"Keys\" in docs/operations.md; another value cannot \
+         open these keys"
+    )]
+    NoSecret(String),
     /// The generated keys cannot be read or created.
     #[error("{0}")]
     RotatedKeys(#[source] keys::Error),
@@ -255,12 +249,10 @@ impl Context {
             connections,
             network,
         } = sources;
-        let db = Db::open(&config.database())
-            .await
-            .map_err(Error::Database)?;
-        follow_database_clock(&db, &clock)
-            .await
-            .map_err(Error::Database)?;
+        let place = database_setting(&config);
+        let failed = |error| Error::Database(place.clone(), error);
+        let db = Db::open(&config.database()).await.map_err(failed)?;
+        follow_database_clock(&db, &clock).await.map_err(failed)?;
         let documents_fetch = Fetch::new(config.document_rules(), Arc::clone(&network));
         let remote_fetch = Fetch::new(config.remote_rules(), Arc::clone(&network));
         let webhook_fetch = Fetch::new(config.webhook_rules(), network);
@@ -289,6 +281,7 @@ impl Context {
             redemptions: Redemptions::default(),
             documents: RenderedDocuments::default(),
             readiness: Readiness::default(),
+            warnings: SettingWarnings::default(),
             index_failed: AtomicBool::new(false),
             timeouts,
             places: Arc::new(ConnectionSlots::new(connections)),
@@ -308,7 +301,10 @@ impl Context {
     /// As [`Context::without_keys`], and if there is no signing key or the key cannot be used.
     pub async fn new(config: Config, sources: Environment) -> Result<Self, Error> {
         let configured = if config.oauth_enabled {
-            Some(configured_keys(&config)?)
+            match configured_keys(&config) {
+                Err(Error::NoKey) => return Err(no_key(config, sources).await),
+                configured => Some(configured?),
+            }
         } else {
             None
         };
@@ -395,6 +391,35 @@ fn rate_limit_size(config: &Config) -> Size {
         units: config.rate_limit,
         period: config.rate_limit_period,
         bucket: config.rate_limit_bucket,
+    }
+}
+
+/// Describes the setting of the database and the file, as in `DATA_DIR (/srv/data/storyden-auth.db)`. A URL may have a
+/// password, and is not shown.
+#[must_use]
+pub fn database_setting(config: &Config) -> String {
+    let setting = match config.database_url {
+        Some(_) => "DATABASE_URL",
+        None => "DATA_DIR",
+    };
+    format!("{setting} ({})", config.database().place())
+}
+
+/// Returns the error for settings without a signing key: with keys in the database, a new secret would not help.
+pub async fn no_key(config: Config, sources: Environment) -> Error {
+    let Ok(context) = Box::pin(Context::without_keys(config, sources)).await else {
+        return Error::NoKey; // the database has a finding of its own in `doctor`
+    };
+    match store::signing_keys::list(&context.db).await {
+        Ok(rows) => {
+            let sealed = rows.into_iter().filter(|row| row.sealed.is_some());
+            let kids: Vec<String> = sealed.map(|row| row.kid).collect();
+            if kids.is_empty() {
+                return Error::NoKey;
+            }
+            Error::NoSecret(kids.join(", "))
+        }
+        Err(_) => Error::NoKey, // before the first migration
     }
 }
 

@@ -50,11 +50,32 @@ impl DatabaseUrl {
             "sqlite" | "sqlite3" => SqliteUrl::parse(rest).map(Self::Sqlite),
             "postgres" | "postgresql" => match url::Url::parse(text) {
                 Ok(_) => Ok(Self::Postgres(text.to_owned())),
-                Err(error) => Err(format!("is no URL: {error}")),
+                Err(error) => Err(format!(
+                    "is no URL: {error}; percent-encode special characters of the password, as %40 for @, %23 for # and \
+                     %2F for /"
+                )),
             },
             _ => Err(format!(
                 "has the scheme {scheme}; use sqlite:// or postgres://"
             )),
+        }
+    }
+
+    /// Returns the path of the file, or host and name of the database, without user and password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::Sqlite(url) => url.real_path().display().to_string(),
+            Self::Postgres(text) => url::Url::parse(text).map_or_else(
+                |_| String::new(),
+                |url| {
+                    let host = url.host_str().unwrap_or_default();
+                    let port = url
+                        .port()
+                        .map_or_else(String::new, |port| format!(":{port}"));
+                    format!("{host}{port}{}", url.path())
+                },
+            ),
         }
     }
 

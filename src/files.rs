@@ -6,11 +6,16 @@
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 /// Permission bits of group and others.
 const OTHERS: u32 = 0o077;
+
+/// The user id of root.
+const ROOT: u32 = 0;
 
 /// Creates a folder and missing parent folders with mode 0700. The mode of an existing folder stays:
 /// the folder may be `/srv` or `/tmp`.
@@ -41,7 +46,24 @@ pub fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
     let mut file = create(path)?;
     file.write_all(text)?;
-    file.sync_all()
+    file.sync_all()?;
+    give_to_owner_of_folder(path);
+    Ok(())
+}
+
+/// Gives a file of root to the owner of its folder: a command that root ran must not leave files that the server, which
+/// runs as a less privileged user, cannot open. Without effect for other users.
+pub fn give_to_owner_of_folder(path: &Path) {
+    let (Ok(file), Ok(folder)) = (
+        std::fs::symlink_metadata(path),
+        std::fs::metadata(folder_of(path)),
+    ) else {
+        return;
+    };
+    if file.uid() == ROOT && folder.uid() != ROOT {
+        // Fails without the capability; `doctor` names files of other users.
+        let _ = std::os::unix::fs::lchown(path, Some(folder.uid()), Some(folder.gid()));
+    }
 }
 
 /// Returns the mode of a file that group or others can access; `None` for a private or missing file.

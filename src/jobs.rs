@@ -1,5 +1,7 @@
 //! Background jobs: clean-up, missing indexes, revocations, poll times, errors of clients, statistics, signing keys, the
-//! webhook, and the database clock. A failed pass is logged, and the next pass tries again.
+//! webhook, the database clock, and the check of the database. A failed pass is logged, and the next pass tries again.
+
+mod database_check;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use crate::store::index_creation::Outcome;
 use crate::store::{audit, cleanup, index_creation, indexes, leases, statistics};
 use crate::telemetry::metrics;
 use crate::{signing_keys, webhook};
+pub use database_check::check_database;
+use database_check::{check_database_regularly, pass_failed};
 
 /// Period of the clean-up.
 const CLEANUP_EVERY: Duration = Duration::from_hours(1);
@@ -58,6 +62,7 @@ pub fn start(context: &SharedContext, stop: &CancellationToken) -> tokio_util::t
         stop.clone(),
         cleaned_up,
     ));
+    tasks.spawn(check_database_regularly(context.clone(), stop.clone()));
     tasks.spawn(every(
         POLLS_EVERY,
         context.clone(),
@@ -206,13 +211,13 @@ pub async fn clean_up(context: SharedContext) -> bool {
         Ok(true) => {}
         Ok(false) => return true,
         Err(error) => {
-            tracing::warn!(%error, "clean-up cannot start");
+            pass_failed(&context, &error, "clean-up cannot start");
             return true;
         }
     }
     let finished = !must_wait_for_indexes(&context).await && delete_due(&context, now).await;
     if let Err(error) = leases::release(&context.db, "cleanup", &holder).await {
-        tracing::warn!(%error, "lease of the clean-up was not released");
+        pass_failed(&context, &error, "lease of the clean-up was not released");
     }
     finished
 }
@@ -232,7 +237,7 @@ pub async fn apply_revocations(context: SharedContext) {
     match apply_revocations::any_open(&context.db).await {
         Ok(true) => {}
         Ok(false) => return,
-        Err(error) => return tracing::warn!(%error, "open revocations cannot be read"),
+        Err(error) => return pass_failed(&context, &error, "open revocations cannot be read"),
     }
     let now = context.clock.now();
     let holder = context.random.base64url::<16>();
@@ -240,14 +245,18 @@ pub async fn apply_revocations(context: SharedContext) {
     match leases::take(&context.db, "revocations", &holder, now, until).await {
         Ok(true) => {}
         Ok(false) => return,
-        Err(error) => return tracing::warn!(%error, "open revocations cannot be applied"),
+        Err(error) => return pass_failed(&context, &error, "open revocations cannot be applied"),
     }
     match apply_revocations::apply(&context.db, now, || context.readiness.is_draining()).await {
         Ok(applied) => tracing::info!(?applied, "open revocations applied"),
-        Err(error) => tracing::warn!(%error, "open revocations cannot be applied"),
+        Err(error) => pass_failed(&context, &error, "open revocations cannot be applied"),
     }
     if let Err(error) = leases::release(&context.db, "revocations", &holder).await {
-        tracing::warn!(%error, "lease of the revocation job was not released");
+        pass_failed(
+            &context,
+            &error,
+            "lease of the revocation job was not released",
+        );
     }
 }
 
@@ -256,7 +265,11 @@ pub async fn poll_keys(context: SharedContext) {
     if let Some(keys) = &context.keys
         && let Err(error) = keys.poll().await
     {
-        tracing::warn!(%error, "signing keys cannot be compared with the database");
+        pass_failed(
+            &context,
+            &error,
+            "signing keys cannot be compared with the database",
+        );
     }
 }
 
@@ -271,14 +284,18 @@ pub async fn rotate_keys(context: SharedContext) {
     match leases::take(&context.db, "keys", &holder, now, now + KEYS_LEASE).await {
         Ok(true) => {}
         Ok(false) => return,
-        Err(error) => return tracing::warn!(%error, "signing keys cannot be rotated"),
+        Err(error) => return pass_failed(&context, &error, "signing keys cannot be rotated"),
     }
     match keys.rotate_due().await {
         Ok(()) => tracing::info!("signing keys that were due were created or deleted"),
         Err(error) => tracing::error!(%error, "signing keys cannot be rotated"),
     }
     if let Err(error) = leases::release(&context.db, "keys", &holder).await {
-        tracing::warn!(%error, "lease of the key rotation was not released");
+        pass_failed(
+            &context,
+            &error,
+            "lease of the key rotation was not released",
+        );
     }
 }
 
@@ -287,7 +304,13 @@ pub async fn complete_key_revocations(context: SharedContext) {
     match signing_keys::has_incomplete_revocation(&context).await {
         Ok(true) => {}
         Ok(false) => return,
-        Err(error) => return tracing::warn!(%error, "revocations of signing keys cannot be read"),
+        Err(error) => {
+            return pass_failed(
+                &context,
+                &error,
+                "revocations of signing keys cannot be read",
+            );
+        }
     }
     let now = context.clock.now();
     let holder = context.random.base64url::<16>();
@@ -295,14 +318,21 @@ pub async fn complete_key_revocations(context: SharedContext) {
     match leases::take(&context.db, "key_revocations", &holder, now, until).await {
         Ok(true) => {}
         Ok(false) => return,
-        Err(error) => return tracing::warn!(%error, "revocation of a signing key is not complete"),
+        Err(error) => {
+            let what = "revocation of a signing key is not complete";
+            return pass_failed(&context, &error, what);
+        }
     }
     match signing_keys::complete_revocations(&context).await {
         Ok(kids) => tracing::info!(?kids, "revocations of signing keys completed"),
         Err(error) => tracing::warn!(%error, "revocation of a signing key is not complete"),
     }
     if let Err(error) = leases::release(&context.db, "key_revocations", &holder).await {
-        tracing::warn!(%error, "lease of the revocation of signing keys was not released");
+        pass_failed(
+            &context,
+            &error,
+            "lease of the revocation of signing keys was not released",
+        );
     }
 }
 
@@ -313,13 +343,13 @@ pub async fn send_webhooks(context: SharedContext) {
     match leases::take(&context.db, "webhook", &holder, now, now + WEBHOOK_LEASE).await {
         Ok(true) => {}
         Ok(false) => return,
-        Err(error) => return tracing::warn!(%error, "webhooks cannot be sent"),
+        Err(error) => return pass_failed(&context, &error, "webhooks cannot be sent"),
     }
     if let Err(error) = webhook::send_due(&context).await {
-        tracing::warn!(%error, "webhooks cannot be sent");
+        pass_failed(&context, &error, "webhooks cannot be sent");
     }
     if let Err(error) = leases::release(&context.db, "webhook", &holder).await {
-        tracing::warn!(%error, "lease of the webhook was not released");
+        pass_failed(&context, &error, "lease of the webhook was not released");
     }
 }
 
@@ -354,7 +384,13 @@ fn report(pass: &Pass) {
 
 /// Writes the buffered poll times of device authorizations.
 pub async fn write_polls(context: SharedContext) {
-    context.polls.write(&context.db).await;
+    if let Err(error) = context.polls.write(&context.db).await {
+        pass_failed(
+            &context,
+            &error,
+            "poll times were not written to the database",
+        );
+    }
 }
 
 /// Writes the collected errors of clients.
@@ -381,7 +417,11 @@ pub async fn write_refusals(context: SharedContext) {
         })
     });
     if let Err(error) = write.await {
-        tracing::warn!(%error, "rejections were not written to the audit trail; retrying in the next pass");
+        pass_failed(
+            &context,
+            &error,
+            "rejections were not written to the audit trail; retrying in the next pass",
+        );
         context.refusals.put_back(entries);
     }
 }
@@ -409,10 +449,14 @@ pub async fn each_minute(context: SharedContext) {
     }
     let closed = context.clock.now() - context.config.reuse_window();
     if let Err(error) = cleanup::wipe_salts(&context.db, closed).await {
-        tracing::warn!(%error, "salts of closed reuse windows were not deleted");
+        pass_failed(
+            &context,
+            &error,
+            "salts of closed reuse windows were not deleted",
+        );
     }
     if let Err(error) = follow_database_clock(&context.db, &context.clock).await {
-        tracing::warn!(%error, "database clock cannot be read");
+        pass_failed(&context, &error, "database clock cannot be read");
     }
 }
 
@@ -421,7 +465,7 @@ async fn count_backlog(context: &Context, now: Timestamp) {
     match (counted, cleanup::progress(&context.db).await) {
         (Ok(backlog), Ok(progress)) => metrics::cleanup_backlog(&backlog, &progress),
         (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(%error, "clean-up backlog cannot be counted");
+            pass_failed(context, &error, "clean-up backlog cannot be counted");
         }
     }
 }

@@ -141,6 +141,42 @@ pub async fn list(context: &Context) -> Result<Vec<KeyResource>, Error> {
     Ok(signing.chain(verification).chain(generated).collect())
 }
 
+/// Returns the generated RS256 keys in the database while the key of `OAUTH_SIGNING_KEY_BASE64` signs, without those that
+/// `OAUTH_RETIRED_KEYS` names. A replica without the setting signs with these keys.
+///
+/// # Errors
+/// If the database is unavailable.
+pub async fn replaced_by_setting(context: &Context) -> Result<Vec<String>, store::Error> {
+    let Some(keys) = &context.keys else {
+        return Ok(Vec::new());
+    };
+    if context.config.signing_key.is_none() {
+        return Ok(Vec::new());
+    }
+    let configured = keys.configured();
+    let is_retired = |kid: &str| configured.verification.iter().any(|key| key.kid() == kid);
+    let rows = rows::list(&context.db).await?.into_iter();
+    let rs256 = SigningAlgorithm::Rs256.name();
+    let live = rows.filter(|row| row.sealed.is_some() && row.algorithm == rs256);
+    let kids = live.map(|row| row.kid).filter(|kid| !is_retired(kid));
+    Ok(kids.collect())
+}
+
+/// The warning about keys of [`replaced_by_setting`].
+#[must_use]
+pub fn replaced_by_setting_warning(kids: &[String]) -> String {
+    format!(
+        "OAUTH_SIGNING_KEY_BASE64 is set, and the database has generated RS256 keys ({}): a replica without the setting \
+         signs with these, and replicas with different keys refuse each other's tokens",
+        kids.join(", ")
+    )
+}
+
+/// The solution of [`replaced_by_setting_warning`].
+pub const REPLACED_BY_SETTING_ADVICE: &str = "if the keys are generated on the other replicas, remove \
+     OAUTH_SIGNING_KEY_BASE64 and set OAUTH_KEYS_SECRET to their value; if every replica has the key of the setting, and the \
+     last token of the generated keys has expired, delete the rows: DELETE FROM auth_keys WHERE algorithm = 'RS256'";
+
 /// Makes new keys sign, of one algorithm or of each algorithm with generated keys: as soon as clients had time
 /// to fetch the keys, or at once.
 ///

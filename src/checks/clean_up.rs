@@ -3,6 +3,7 @@
 use time::Duration;
 
 use super::Findings;
+use super::clock::CLOCK_MAX;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::store::cleanup::{self, Backlog, COUNTED, Progress};
@@ -55,6 +56,16 @@ impl State {
             } else {
                 format!("at least {COUNTED} due")
             };
+            if known.completed_at.is_some_and(|at| at > now + CLOCK_MAX) {
+                behind = true;
+                let advice = "the clock was ahead when the step ran; `serve` overwrites the time with the next pass, at \
+                              the latest after an hour";
+                let at = known.completed_at.map(Timestamp::to_rfc3339);
+                let at = at.unwrap_or_default();
+                let finding = format!("{step}: completed in the future, at {at}");
+                findings.warn("clean-up", finding, advice);
+                continue;
+            }
             let completed = match known.completed_at {
                 Some(at) => format!("last completed at {}", at.to_rfc3339()),
                 None => "never completed".to_owned(),

@@ -283,12 +283,16 @@ pub(super) fn read(
     done: &ByteCounter,
     place: impl Fn(&str) -> PathBuf,
 ) -> Result<(Manifest, Vec<Temporary>), Error> {
-    let broken = |error| {
-        let text = format!(
-            "{} is no archive of `backup`, or is damaged",
-            path.display()
-        );
-        Error::Io(text, error)
+    let text = format!(
+        "{} is no archive of `backup`, or is damaged",
+        path.display()
+    );
+    let broken = |error: io::Error| match error.kind() {
+        // The text of an error of the format has bytes of the file.
+        io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            Error::because(text.as_str())
+        }
+        _ => Error::Io(text.clone(), error),
     };
     let file = File::open(path).map_err(|error| failed("read", path, error))?;
     let mut archive = tar::Archive::new(BufReader::with_capacity(CHUNK, file));
@@ -304,9 +308,9 @@ pub(super) fn read(
         if is_it && entry.header().entry_type().is_file() {
             return Ok(entry);
         }
-        Err(broken(io::Error::other(format!(
-            "{name} is not at the expected position"
-        ))))
+        Err(Error::because(format!(
+            "{text}: {name} is not at the expected position"
+        )))
     };
     let manifest = next(MANIFEST)?.take(MANIFEST_MAX);
     let manifest: Manifest =

@@ -6,6 +6,7 @@ mod arguments;
 mod audit;
 mod backup;
 mod client;
+mod database_advice;
 mod declared;
 mod demo;
 mod doctor;
@@ -118,8 +119,8 @@ pub enum Error {
     /// Hashing a password or a secret failed.
     #[error(transparent)]
     Passwords(#[from] passwords::Error),
-    /// Generating a signing key failed.
-    #[error("the key {0}")]
+    /// An operation on a signing key failed.
+    #[error("{}{}", subject_of(.0), .0)]
     Key(#[from] keys::Error),
     /// An operation on the signing keys was not carried out.
     #[error(transparent)]
@@ -137,6 +138,11 @@ impl Error {
     fn because(text: impl Into<String>) -> Self {
         Self::Other(text.into())
     }
+}
+
+/// The subject of an error of a key whose text has none.
+fn subject_of(error: &keys::Error) -> &'static str {
+    if error.is_sentence() { "" } else { "the key " }
 }
 
 fn lines(faults: &[Fault]) -> String {
@@ -180,7 +186,7 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode, Error> {
     let settings = || Config::from_environment(env_file).map_err(Error::Settings);
     match command {
-        Command::Serve(serve) => serve.run(settings()?).await,
+        Command::Serve(serve) => serve.run(settings()?, env_file).await,
         Command::Demo(demo) => demo.run(env_file).await,
         Command::Login(login) => login.run().await,
         Command::Migrate(migrate) => Box::pin(migrate.run(settings()?)).await,
@@ -211,9 +217,28 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
     }
 }
 
-/// Opens the database for a command that needs no signing key, and runs pending migrations, because an
-/// account may be created before the first `serve`.
+/// Opens the database for a command that needs no signing key, and runs pending migrations. Creates no file: without the
+/// settings of the server, a command would work on a second, empty database.
 async fn open(config: Config) -> Result<Context, Error> {
+    require_database(&config)?;
+    open_or_create(config).await
+}
+
+/// Refuses an SQLite file that does not exist.
+fn require_database(config: &Config) -> Result<(), Error> {
+    if migrate::without_creating(config.clone()).is_some() {
+        return Ok(());
+    }
+    Err(Error::because(format!(
+        "{}: there is no such database. Run the command with the settings of the server, as in: storyden-auth \
+         --env-file /etc/storyden-auth.env …; or create the database with `storyden-auth serve`, `migrate` or `account \
+         create`",
+        context::database_setting(config)
+    )))
+}
+
+/// As [`open`], and creates a missing SQLite file, because an account may be created before the first `serve`.
+async fn open_or_create(config: Config) -> Result<Context, Error> {
     telemetry::start(&config);
     let made = Box::pin(Context::without_keys(config, Environment::machine()));
     let context = made.await?;

@@ -39,7 +39,7 @@ impl Restore {
     ///
     /// 1. Take the server lock.
     /// 2. Extract each file beside the target path, and check the hash.
-    /// 3. Check the integrity of the database, and that this program knows all migrations.
+    /// 3. Check the integrity of the database, and tell if a newer version migrated it.
     /// 4. Check that no other process has the old database open.
     /// 5. Set the old files aside, and rename the new files.
     /// 6. Check the database again at the target path.
@@ -54,8 +54,8 @@ impl Restore {
             }
             DatabaseUrl::Postgres(_) => {
                 return Err(Error::because(
-                    "restore is for SQLite; for PostgreSQL use pg_restore --clean --if-exists \
-                     --dbname=\"$DATABASE_URL\" FILE",
+                    "restore is for SQLite; for PostgreSQL stop every server and use pg_restore --no-owner \
+                     --clean --if-exists --exit-on-error --dbname=\"$DATABASE_URL\" FILE",
                 ));
             }
         };
@@ -157,11 +157,11 @@ async fn verify(path: &Path, manifest: &Manifest) -> Result<bool, Error> {
     let facts = verified?;
     let known = migrate::newest_known();
     if facts.migration > known {
-        return Err(Error::because(format!(
-            "the database in the archive has migration {}, and this program supports migrations up \
-             to {known}: use version {} or newer",
-            facts.migration, manifest.version
-        )));
+        output::note(&format!(
+            "note: version {} migrated the database in the archive up to {}; this program knows migrations up to {known}, \
+             and works on such a database as after a downgrade",
+            manifest.version, facts.migration
+        ));
     }
     Ok(facts.has_storyden_tables)
 }

@@ -1,7 +1,7 @@
 //! `serve`: migrates, serves, and drains on SIGTERM or SIGINT.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Error;
 use super::progress::with_time;
-use crate::config::Config;
-use crate::context::{Context, Environment};
+use super::{Error, database_advice, with_causes};
+use crate::config::{Config, LogFormat, unknown_variables};
+use crate::context::{self, Context, Environment};
 use crate::database_url::DatabaseUrl;
 use crate::http::listener;
 use crate::http::prometheus;
@@ -21,7 +21,7 @@ use crate::keys::SigningKey;
 use crate::keys::{key_sealer, sealer};
 use crate::store::lock::ServerLock;
 use crate::store::{inspect, migrate};
-use crate::{files, telemetry};
+use crate::{files, signing_keys, telemetry};
 
 /// Migrate the database and serve: the default command.
 #[derive(Args, Debug, Default)]
@@ -32,11 +32,30 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    /// Runs the command until a signal arrives.
-    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+    /// Runs the command until a signal arrives. An error at the start is a log line too, in the format of the settings.
+    pub(super) async fn run(
+        self,
+        config: Config,
+        env_file: Option<&Path>,
+    ) -> Result<ExitCode, Error> {
         telemetry::start(&config);
+        let is_json = config.log_format == LogFormat::Json;
+        match self.start(config, env_file).await {
+            Err(error) if is_json => {
+                tracing::error!(error = with_causes(&error), "serving failed");
+                Ok(ExitCode::FAILURE)
+            }
+            ended => ended,
+        }
+    }
+
+    async fn start(self, config: Config, env_file: Option<&Path>) -> Result<ExitCode, Error> {
+        warn_of_settings(&config, env_file);
         let _lock = lock(&config)?;
-        let context = Context::new(config, Environment::machine()).await?;
+        let database = config.database();
+        let context = Context::new(config, Environment::machine()).await;
+        let context = context.map_err(|error| with_advice(error, &database))?;
+        require_writable(&context).await?;
         if self.no_migrate {
             make_private(&context).await?;
             refuse_pending(&context).await?;
@@ -44,10 +63,81 @@ impl Serve {
             migrate(&context).await?;
         }
         context.load_keys().await?;
+        warn_of_keys(&context).await?;
         let address = context.config.listen_addr;
         let listener = listen("LISTEN_ADDR", address).await?;
         serve(Arc::new(context), listener).await
     }
+}
+
+/// Adds advice to an error of the database.
+fn with_advice(error: context::Error, database: &DatabaseUrl) -> Error {
+    match error {
+        context::Error::Database(place, error) => Error::Other(format!(
+            "{place}: {error}; {}",
+            database_advice::advice(&error, database)
+        )),
+        error => error.into(),
+    }
+}
+
+/// Warns of variables and values that are probably mistakes.
+fn warn_of_settings(config: &Config, env_file: Option<&Path>) {
+    for unknown in unknown_variables(env_file) {
+        match unknown.setting {
+            Some(setting) => {
+                tracing::warn!(
+                    name = unknown.name,
+                    setting,
+                    "variable without effect; a setting has a similar name"
+                );
+            }
+            None => tracing::warn!(
+                name = unknown.name,
+                "variable without effect in the file of --env-file"
+            ),
+        }
+    }
+    let everybody = config.trusted_proxies.of_everybody();
+    if !everybody.is_empty() {
+        tracing::warn!(
+            networks = everybody.join(", "),
+            "TRUSTED_PROXIES has every address: each client chooses its address in X-Forwarded-For, and escapes the rate \
+             limits"
+        );
+    }
+}
+
+/// Refuses a database that nothing can be written to. Waits for no lock: a Storyden may be writing.
+async fn require_writable(context: &Context) -> Result<(), Error> {
+    let place = context::database_setting(&context.config);
+    if context.db.is_read_only().await? {
+        let database = context.config.database();
+        let advice = database_advice::read_only(&database);
+        return Err(Error::Other(format!(
+            "{place}: the database cannot be written: {advice}"
+        )));
+    }
+    if let Some(missing) = inspect::missing_rights(&context.db).await? {
+        return Err(Error::Other(format!(
+            "{place}: the role lacks rights: {missing}; {}",
+            database_advice::RIGHTS
+        )));
+    }
+    Ok(())
+}
+
+/// Warns of generated keys beside a key of the settings.
+async fn warn_of_keys(context: &Context) -> Result<(), Error> {
+    let kids = signing_keys::replaced_by_setting(context).await?;
+    if !kids.is_empty() {
+        tracing::warn!(
+            advice = signing_keys::REPLACED_BY_SETTING_ADVICE,
+            "{}",
+            signing_keys::replaced_by_setting_warning(&kids)
+        );
+    }
+    Ok(())
 }
 
 /// Locks the SQLite file until the value is dropped. Not in `Db::open`, because commands work beside a
@@ -98,13 +188,19 @@ pub(super) async fn migrate(context: &Context) -> Result<(), Error> {
     make_private(context).await?;
     let ran = run_migrations(context).await?;
     if !ran.is_empty() {
-        tracing::info!(migrations = ?ran, "migrated");
+        let database = context.config.database().place();
+        tracing::info!(migrations = ?ran, database, "migrated");
     }
     Ok(())
 }
 
 /// Runs pending migrations, and shows the progress. Returns the names.
 pub(super) async fn run_migrations(context: &Context) -> Result<Vec<&'static str>, Error> {
+    let pending = migrate::pending(&context.db).await?;
+    if pending.is_empty() {
+        return Ok(Vec::new());
+    }
+    tracing::info!(migrations = ?pending, "migrating; one process migrates at a time, and others wait for it");
     let ran = Box::pin(migrate::run(&context.db, context.clock.now()));
     Ok(with_time(ran, "migrating the database").await?)
 }
@@ -132,10 +228,15 @@ pub(super) async fn serve(context: Arc<Context>, listener: TcpListener) -> Resul
     let address = context.config.listen_addr;
     let issuer = context.config.issuer();
     let engine = context.config.database().engine();
+    let database = context.config.database().place();
+    let metrics = match context.config.metrics_addr {
+        Some(address) => Some((address, listen("METRICS_ADDR", address).await?)),
+        None => None,
+    };
     // Register before the log line that the server runs: from then on, a signal must drain and not
     // kill.
     let stop = stop_on_signal();
-    tracing::info!(%address, issuer, engine, "serving");
+    tracing::info!(%address, issuer, engine, database, "serving");
     if !context.config.oauth_enabled {
         tracing::warn!("OAUTH_ENABLED=false: all OAuth endpoints answer that OAuth is disabled");
     }
@@ -159,8 +260,7 @@ pub(super) async fn serve(context: Arc<Context>, listener: TcpListener) -> Resul
             "OAUTH_PROFILE=storyden: responses match a Storyden"
         );
     }
-    if let Some(address) = context.config.metrics_addr {
-        let listener = listen("METRICS_ADDR", address).await?;
+    if let Some((address, listener)) = metrics {
         tracing::info!(%address, "serving metrics");
         prometheus::install();
         tokio::spawn(prometheus::serve(

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use url::Url;
 
-use super::{Config, Fault};
+use super::{Config, Fault, env_file};
 
 /// Length of a name from which two letters may differ.
 const SHORT_NAME: usize = 10;
@@ -78,10 +78,9 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
             problem: format!("{}: {problem}", path.display()),
         }]
     };
-    let lines = dotenvy::from_path_iter(path).map_err(|error| fault(error.to_string()))?;
-    lines
-        .collect::<Result<_, _>>()
-        .map_err(|error| fault(error.to_string()))
+    let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
+    let variables = env_file::parse(&text).map_err(|error| fault(error.to_string()))?;
+    Ok(variables.into_iter().collect())
 }
 
 /// Returns a variable of this process that is no setting, such as a secret that a file refers to.
@@ -94,21 +93,89 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Returns the variables of this process and of an `--env-file` that are nearly the name of a setting, each with the
-/// setting, in order.
+/// Names that operators use for a setting, and that no spelling error explains.
+const SYNONYMS: [(&str, &str); 8] = [
+    ("DB_URL", "DATABASE_URL"),
+    ("LISTEN_ADDRESS", "LISTEN_ADDR"),
+    ("OAUTH_SECRET", "OAUTH_KEYS_SECRET"),
+    ("PUBLIC_ADDRESS", "PUBLIC_API_ADDRESS"),
+    ("PUBLIC_URL", "PUBLIC_API_ADDRESS"),
+    ("ISSUER", "PUBLIC_API_ADDRESS"),
+    ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+    ("METRICS_ADDRESS", "METRICS_ADDR"),
+];
+
+/// The first parts of names that a Storyden reads, and this server does not.
+const STORYDENS: [&str; 34] = [
+    "AMQP_",
+    "ANTHROPIC_",
+    "ASKER_",
+    "ASSET_",
+    "BLEVE_",
+    "CACHE_",
+    "CHROMEM_",
+    "DEV_",
+    "EMAIL_",
+    "FRONTEND_",
+    "GOOGLE_",
+    "JWT_SECRET",
+    "LANGUAGE_MODEL_",
+    "MCP_",
+    "OAUTH_DISCORD_",
+    "OAUTH_GITHUB_",
+    "OAUTH_GOOGLE_",
+    "OAUTH_KEYCLOAK_",
+    "OPENAI_",
+    "OTEL_",
+    "PERPLEXITY_",
+    "PINECONE_",
+    "PLUGIN_",
+    "PROXY_FRONTEND_",
+    "QUEUE_",
+    "REDIS_",
+    "RUN_FRONTEND",
+    "S3_",
+    "SEARCH_",
+    "SEMDEX_",
+    "SENDGRID_",
+    "SMTP_",
+    "SMS_",
+    "WEAVIATE_",
+];
+
+/// A variable without effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVariable {
+    /// The name.
+    pub name: String,
+    /// The setting that is probably meant.
+    pub setting: Option<&'static str>,
+}
+
+/// Returns the variables of this process that are nearly the name of a setting, and every variable of an `--env-file`
+/// that neither this server nor a Storyden reads, in order.
 #[must_use]
-pub fn misspelt_in(env_file: Option<&Path>) -> Vec<(String, &'static str)> {
+pub fn unknown_variables(env_file: Option<&Path>) -> Vec<UnknownVariable> {
     let file = env_file.and_then(|path| read_env_file(path).ok());
+    let file: BTreeSet<String> = file.unwrap_or_default().into_keys().collect();
     #[expect(
         clippy::disallowed_methods,
         reason = "the only place that reads the environment"
     )]
     let own = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let names: BTreeSet<String> = own.chain(file.unwrap_or_default().into_keys()).collect();
-    let misspelt = names.into_iter();
-    misspelt
-        .filter_map(|name| nearest_setting(&name).map(|setting| (name, setting)))
-        .collect()
+    let names: BTreeSet<String> = own.chain(file.iter().cloned()).collect();
+    let unknown = names.into_iter().filter_map(|name| {
+        let setting = nearest_setting(&name);
+        let is_unknown = setting.is_some() || file.contains(&name) && is_of_no_server(&name);
+        is_unknown.then_some(UnknownVariable { name, setting })
+    });
+    unknown.collect()
+}
+
+/// True if neither this server nor a Storyden reads the variable.
+fn is_of_no_server(name: &str) -> bool {
+    let is_setting = Config::VARIABLES.iter().any(|setting| setting.name == name);
+    !is_setting && !STORYDENS.iter().any(|start| name.starts_with(start))
 }
 
 /// Returns the setting that a variable is nearly named after: at most two letters differ, or one in a short name.
@@ -118,6 +185,9 @@ fn nearest_setting(name: &str) -> Option<&'static str> {
         return None;
     }
     let upper = name.to_ascii_uppercase();
+    if let Some((_, setting)) = SYNONYMS.iter().find(|(synonym, _)| *synonym == upper) {
+        return Some(setting);
+    }
     let distances = settings().map(|setting| (strsim::osa_distance(&upper, setting), setting));
     let (distance, setting) = distances.min()?;
     let most = if setting.len() < SHORT_NAME { 1 } else { 2 };
@@ -167,6 +237,11 @@ mod tests {
                 "OAUTH_AUTHORISATION_CODE_TTL",
             ),
             ("OAUTH_KEY_SECRET", "OAUTH_KEYS_SECRET"),
+            ("LISTEN_ADDRESS", "LISTEN_ADDR"),
+            ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+            ("PUBLIC_URL", "PUBLIC_API_ADDRESS"),
+            ("DB_URL", "DATABASE_URL"),
+            ("OAUTH_SECRET", "OAUTH_KEYS_SECRET"),
         ] {
             assert_eq!(nearest_setting(name), Some(setting), "{name}");
         }
@@ -180,5 +255,7 @@ mod tests {
         ] {
             assert_eq!(nearest_setting(name), None, "{name}");
         }
+        assert!(is_of_no_server("POSTGRES_PASSWORD"));
+        assert!(!is_of_no_server("DATA_DIR") && !is_of_no_server("OAUTH_GOOGLE_ENABLED"));
     }
 }

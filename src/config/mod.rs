@@ -7,6 +7,7 @@ mod addresses;
 mod brand;
 mod derived;
 mod egress_rules;
+mod env_file;
 mod environment;
 mod faults;
 mod keys;
@@ -27,7 +28,7 @@ use crate::database_url::DatabaseUrl;
 use crate::oauth::private_use_scheme::PrivateUseSchemes;
 use crate::secret::Secret;
 pub use brand::Color;
-pub use environment::{misspelt_in, secrets_in, variable};
+pub use environment::{UnknownVariable, secrets_in, unknown_variables, variable};
 use parse::Setting;
 pub use parse::{
     Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, SigningAlgorithms,
@@ -311,7 +312,9 @@ impl Config {
         let mut text = String::from(
             "# All settings of storyden-auth with their defaults. Remove the # of a line to set \
              it, and use the\n# file with: storyden-auth --env-file config/storyden-auth.env\n# \
-             Environment variables take precedence. Durations have Go's form: 15m, 1.5h, 0s.\n",
+             Environment variables take precedence. Durations have Go's form: 15m, 1.5h, 0s.\n# Put a value \
+             with spaces in quotes: BRAND_NAME='My community'. Nothing is substituted: a $ stays as it is.\n# In URLs, \
+             percent-encode special characters of the password: %40 for @, %23 for #, %2F for /.\n",
         );
         for Variable { name, default, doc } in Self::VARIABLES {
             text.extend(["\n# ", doc.trim(), "\n# ", name, "=", default, "\n"]);

@@ -69,6 +69,13 @@ pub struct SigningAlgorithms(pub Vec<SigningAlgorithm>);
 pub struct Permissions(pub PermissionSet);
 
 impl Proxies {
+    /// Returns the networks that contain every address of a version of IP.
+    #[must_use]
+    pub fn of_everybody(&self) -> Vec<String> {
+        let all = self.0.iter().filter(|network| network.prefix_len() == 0);
+        all.map(ToString::to_string).collect()
+    }
+
     /// True if the list contains the address.
     #[must_use]
     pub fn contain(&self, address: IpAddr) -> bool {

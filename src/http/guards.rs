@@ -277,9 +277,14 @@ pub fn require_own_origin(
         None => text("sec-fetch-site") == Some("cross-site"),
     };
     if refused {
+        let origin = text("origin").unwrap_or("-");
+        let now = context.clock.now();
+        context
+            .warnings
+            .origin_refused(origin, &context.config, now);
         return Err(ApiError::forbidden(
-            "Requests from this origin are not allowed; add the origin to CORS_ALLOWED_ORIGINS to \
-             allow them",
+            "Requests from this origin are not allowed. The operator sets the address of the community in \
+             PUBLIC_API_ADDRESS and PUBLIC_WEB_ADDRESS, and further origins in CORS_ALLOWED_ORIGINS",
         ));
     }
     Ok(())

@@ -75,6 +75,8 @@ async fn show(State(context): State<SharedContext>) -> impl IntoResponse {
     gauge!(catalog::DB_WRITERS_WAITING.name).set(number(load.writers_waiting));
     gauge!(catalog::DB_CONNECTIONS.name).set(f64::from(load.connections));
     gauge!(catalog::DB_CONNECTIONS_IDLE.name).set(number(load.idle));
+    let ready = u8::from(context.readiness.is_ready());
+    gauge!(catalog::READY.name).set(f64::from(ready));
     let connections = context.places.load();
     gauge!(catalog::HTTP_CONNECTIONS_OPEN.name).set(number(connections.open));
     gauge!(catalog::HTTP_CONNECTIONS_IDLE.name).set(number(connections.idle));

@@ -79,11 +79,8 @@ pub enum Error {
     #[error("there is no secret to seal signing keys with")]
     NoSecret,
     /// The secret of the stored keys cannot be read.
-    #[error(
-        "the secret of the signing keys cannot be read from {0}: restore the file from a backup, or set \
-         OAUTH_KEYS_SECRET"
-    )]
-    SecretFile(PathBuf, #[source] std::io::Error),
+    #[error("the secret of the signing keys cannot be read from {}: {}; {}", .0.display(), .1, secret_advice(.1))]
+    SecretFile(PathBuf, std::io::Error),
     /// The key file of an earlier version cannot be used.
     #[error("oauth-signing-key.pem in DATA_DIR {0}")]
     KeyFile(#[source] Box<Error>),
@@ -100,6 +97,39 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// The change that makes the file of the secret readable.
+fn secret_advice(error: &std::io::Error) -> &'static str {
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        "give the file to the user of the server with chown"
+    } else {
+        "restore the file from a backup, or set OAUTH_KEYS_SECRET"
+    }
+}
+
+impl Error {
+    /// True if the text is a sentence of its own; false if it needs the name of a key or of a setting before it.
+    #[must_use]
+    pub fn is_sentence(&self) -> bool {
+        match self {
+            Self::Base64
+            | Self::Pem
+            | Self::Key
+            | Self::KeySet
+            | Self::Short(_)
+            | Self::File(..)
+            | Self::NotRotated => false,
+            Self::Busy
+            | Self::Signature
+            | Self::NoKey
+            | Self::NoSecret
+            | Self::SecretFile(..)
+            | Self::KeyFile(_)
+            | Self::Sealed(_)
+            | Self::Store(_) => true,
+        }
+    }
 }
 
 impl ConfiguredKeys {

@@ -190,7 +190,9 @@ impl Keys {
         }
         let now = self.clock.now();
         self.reads.fetch_add(1, Ordering::Release);
-        let set = rotated.read_again(&self.set()).await?;
+        let known = self.set();
+        let set = rotated.read_again(&known).await?;
+        log_revocations(&known, &set);
         self.replace(set, now);
         Ok(self.set())
     }
@@ -382,6 +384,21 @@ impl Keys {
     #[must_use]
     pub fn default_algorithm(&self) -> SigningAlgorithm {
         self.default_algorithm
+    }
+}
+
+/// Logs the keys that were revoked since the last read, here, by a command or by another replica.
+fn log_revocations(known: &KeySet, set: &KeySet) {
+    let is_new = |kid: &str| {
+        let mut known = known.facts.iter();
+        known.any(|facts| facts.kid == kid && facts.revoked_at.is_none())
+    };
+    let revoked = set.facts.iter().filter(|facts| facts.revoked_at.is_some());
+    for facts in revoked.filter(|facts| is_new(&facts.kid)) {
+        tracing::warn!(
+            kid = facts.kid,
+            "signing key was revoked; its tokens are refused"
+        );
     }
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::clock::Timestamp;
 use crate::ids::DeviceAuthorizationId;
-use crate::store::Db;
 use crate::store::device_authorizations::{self, DevicePoll};
+use crate::store::{self, Db};
 
 /// Limit of remembered devices.
 const DEVICES_MAX: u64 = 200_000;
@@ -66,9 +66,12 @@ impl Polls {
         self.dirty().insert(device.clone(), poll);
     }
 
-    /// Writes the polls that the database does not have yet. A failed batch is logged and stays in
-    /// memory only; the device's next poll is written again.
-    pub async fn write(&self, db: &Db) {
+    /// Writes the polls that the database does not have yet. A failed batch stays in memory only; the device's next poll
+    /// is written again.
+    ///
+    /// # Errors
+    /// The error of the last failed batch.
+    pub async fn write(&self, db: &Db) -> store::Result<()> {
         let _writing = self.writing.lock().await;
         let polls = std::mem::take(&mut *self.dirty()).into_iter();
         let mut polls: Vec<_> = polls
@@ -78,15 +81,17 @@ impl Polls {
                 interval_seconds: poll.interval_seconds,
             })
             .collect();
+        let mut outcome = Ok(());
         polls.sort_unstable_by(|one, other| one.device.cmp(&other.device));
         for chunk in polls.chunks(BATCH_SIZE) {
             let written = db.write(chunk.to_vec(), |tx, polls| {
                 Box::pin(device_authorizations::record_polls(tx, polls))
             });
             if let Err(error) = written.await {
-                tracing::warn!(%error, "poll times were not written to the database");
+                outcome = Err(error);
             }
         }
+        outcome
     }
 
     fn dirty(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceAuthorizationId, Poll>> {

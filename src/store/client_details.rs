@@ -84,7 +84,7 @@ pub async fn change_pages(tx: &mut Tx, client: &ClientRowId, changes: &PageChang
 
 fn stored_about(about: &About) -> Result<Value> {
     let about = serde_json::to_value(about);
-    let about = about.map_err(|error| Error::Other(sqlx::Error::Encode(error.into())))?;
+    let about = about.map_err(|error| Error::from(sqlx::Error::Encode(error.into())))?;
     Ok(Value::Json(about))
 }
 

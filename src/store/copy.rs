@@ -134,9 +134,7 @@ pub async fn checkpoint_exclusively(path: &Path) -> Result<()> {
 }
 
 fn not_utf8() -> Error {
-    Error::Other(sqlx::Error::Configuration(
-        "the path is no UTF-8, which SQLite needs".into(),
-    ))
+    sqlx::Error::Configuration("the path is no UTF-8, which SQLite needs".into()).into()
 }
 
 #[cfg(test)]

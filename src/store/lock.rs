@@ -25,13 +25,26 @@ pub enum Error {
         /// The process that holds the lock, if known.
         holder: String,
     },
+    /// The folder cannot be created.
+    #[error("the folder {} cannot be created: {}; set DATA_DIR or DATABASE_URL to a folder of this user", .0.display(), .1)]
+    Folder(PathBuf, io::Error),
     /// The lock file cannot be created or read.
-    #[error("the lock file {} cannot be used", .0.display())]
-    File(PathBuf, #[source] io::Error),
+    #[error("the lock file {} cannot be used: {}{}", .0.display(), .1, lock_advice(.1))]
+    File(PathBuf, io::Error),
 }
 
 const ADVICE: &str = "only one server can use an SQLite file: stop the other server first, or \
                       choose another DATA_DIR or DATABASE_URL (several servers need PostgreSQL)";
+
+/// The change that makes a lock file usable.
+fn lock_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; give the file and its folder to the user of the server with chown"
+        }
+        _ => "",
+    }
+}
 
 /// The lock, held until drop or the end of the process.
 #[derive(Debug)]
@@ -50,7 +63,8 @@ impl ServerLock {
         }
         if url.mode == SqliteMode::Create {
             let folder = files::folder_of(&url.path);
-            files::create_folder(folder).map_err(|error| Error::File(folder.to_owned(), error))?;
+            files::create_folder(folder)
+                .map_err(|error| Error::Folder(folder.to_owned(), error))?;
         }
         let database = url.real_path();
         let path = files::with_suffix(&database, ".lock");
@@ -63,6 +77,7 @@ impl ServerLock {
             .mode(0o600)
             .open(&path);
         let mut file = opened.map_err(failed)?;
+        files::give_to_owner_of_folder(&path);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -82,5 +82,5 @@ pub mod value;
 pub mod webhook_deliveries;
 
 pub use db::{Db, Tx};
-pub use error::{Error, Result};
+pub use error::{Cause, Error, Reason, Result};
 pub use sql::Sql;

@@ -45,6 +45,8 @@ macro_rules! catalog {
 catalog! {
     BUILD_INFO: Gauge "build_info" ["version", "os", "arch"]
         "Always 1; the labels have the version and the platform of the program.";
+    READY: Gauge "ready" []
+        "1 if the server is ready; 0 while it drains, and while the last check of the database failed, as at /readyz.";
     HTTP_REQUESTS: Counter "http_requests_total" ["method", "route", "status"]
         "Answered requests by method, route and status. All built-in pages are the route pages, all their files the route files.";
     HTTP_REQUEST_DURATION: Histogram "http_request_duration_seconds" ["method", "route"]

@@ -294,7 +294,7 @@ async fn damaged_archive_changes_nothing(setup: Setup) {
     assert_eq!(at.files(), before);
 }
 
-async fn newer_database_is_rejected(setup: Setup) {
+async fn newer_database_is_restored_with_a_note(setup: Setup) {
     let at = Installation::new(&setup);
     at.account("odin").await;
     let file = setup.folder.join("a.backup");
@@ -306,10 +306,21 @@ async fn newer_database_is_rejected(setup: Setup) {
         "DELETE FROM auth_migrations WHERE version = 9999",
     )
     .await;
-    let before = at.files();
-    let refused = at.refused(&["restore", file.to_str().unwrap()]).await;
-    assert!(refused.contains("has migration 9999"), "{refused}");
-    assert_eq!(at.files(), before);
+    at.account("loki").await;
+    for command in [
+        &["restore", file.to_str().unwrap(), "--check"][..],
+        &["restore", file.to_str().unwrap()],
+    ] {
+        let ended = setup.run(command, &at.settings()).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stderr.contains("up to 9999"), "{}", ended.stderr);
+    }
+    assert_eq!(at.handles().await, ["odin"]);
+    let found = setup.run(&["doctor"], &at.settings()).await.stdout;
+    assert!(
+        found.contains("a newer version migrated the database up to 9999"),
+        "{found}"
+    );
 }
 
 async fn damaged_database_is_replaced_and_kept(setup: Setup) {
@@ -447,9 +458,9 @@ mod sqlite {
     }
 
     #[test]
-    fn newer_database_is_rejected() {
+    fn newer_database_is_restored_with_a_note() {
         run(Sqlite, |setup| {
-            Box::pin(super::newer_database_is_rejected(setup))
+            Box::pin(super::newer_database_is_restored_with_a_note(setup))
         });
     }
 

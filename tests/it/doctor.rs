@@ -7,6 +7,9 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
+use storyden_auth::database_url::DatabaseUrl;
+use storyden_auth::store::Db;
 use tokio::net::TcpListener;
 
 use crate::support::{Engine, Setup, both, free_port};
@@ -304,6 +307,8 @@ both! {
         let found = Findings { code: output.status.code(), found };
         assert_eq!(found.code, Some(2));
         found.expect(("folder", "fail"), "/ belongs to the user root, and this command runs as ");
+        let advice = found.found.iter().find(|found| found["check"] == "folder").unwrap()["advice"].as_str().unwrap();
+        assert!(advice.contains("install -d -m 700 -o ") && !advice.contains("sudo -u root"), "{advice}");
         for check in ["database", "files"] {
             assert!(found.of(check).is_empty(), "{:?}", found.of(check));
         }
@@ -338,7 +343,7 @@ both! {
         let router = Router::new().fallback(async move || answer);
         tokio::spawn(async { axum::serve(listener, router).await });
         let found = doctor(&setup, &[("PUBLIC_API_ADDRESS", issuer.as_str())]).await;
-        found.expect(("clock", "warn"), "the clock of the issuer is -");
+        found.expect(("clock", "warn"), " days behind this machine's");
     }
 
     async fn misspelt_variables_are_reported(setup: Setup) {
@@ -350,7 +355,105 @@ both! {
         for name in ["OAUTH_KEY_SECRET", "TRUSTED_PROXYS"] {
             found.expect(("configuration", "warn"), &format!("the variable {name} has no effect"));
         }
-        assert_eq!(found.of("configuration").len(), 3, "{:?}", found.of("configuration"));
+        // A file has only settings, so an unknown name in it is reported whatever it is near to.
+        found.expect(("configuration", "warn"), "the variable SOMETHING_ELSE has no effect");
+        assert_eq!(found.of("configuration").len(), 4, "{:?}", found.of("configuration"));
+    }
+
+    /// A database that answers and cannot be written: locked by another process, or read-only. `serve` refuses to start
+    /// on the latter.
+    async fn a_database_that_cannot_be_written_is_reported(setup: Setup) {
+        if setup.engine == Engine::Sqlite {
+            let mut other = sqlx::SqliteConnection::connect(&setup.database.url).await.unwrap();
+            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+            let found = doctor(&setup, &[]).await;
+            assert_eq!(found.code, Some(2));
+            return found.expect(("database", "fail"), "nothing can be written: the database is not available: database is locked");
+        }
+        let read_only = format!("{}%20-c%20default_transaction_read_only%3Don", setup.database.url);
+        let settings = [("DATABASE_URL", read_only.as_str())];
+        let found = doctor(&setup, &settings).await;
+        assert_eq!(found.code, Some(2));
+        found.expect(("database", "fail"), "the database can be read, and not written");
+        let ended = setup.run(&["serve"], &settings).await;
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.contains("the database cannot be written: let DATABASE_URL name the primary"), "{}", ended.stderr);
+    }
+
+    /// A file that its owner cannot write: as root, and for SQLite, it can be written.
+    async fn files_that_cannot_be_written_are_reported(setup: Setup) {
+        if setup.engine == Engine::Postgres {
+            return;
+        }
+        widen(&setup.folder.join("test.db"), 0o400);
+        let found = doctor(&setup, &[]).await;
+        assert_eq!(found.code, Some(2));
+        found.expect(("folder", "fail"), "their owner cannot read and write: ");
+    }
+
+    /// The reason of PostgreSQL is in the finding, without the line of its source code.
+    async fn the_reason_of_a_failed_connection_is_reported(setup: Setup) {
+        if setup.engine == Engine::Sqlite {
+            std::fs::write(setup.folder.join("test.db"), "no database at all, and long enough for a header of SQLite".repeat(9)).unwrap();
+            let found = doctor(&setup, &[]).await;
+            return found.expect(("database", "fail"), "file is not a database (code 26)");
+        }
+        let (before, query) = setup.database.url.split_once('?').unwrap();
+        let (server, _) = before.rsplit_once('/').unwrap();
+        let url = format!("{server}/no_such_database?{query}");
+        let found = doctor(&setup, &[("DATABASE_URL", &url)]).await;
+        found.expect(("database", "fail"), "\"no_such_database\" does not exist (code 3D000)");
+    }
+
+    /// Keys in the database cannot be opened with a new secret, so that neither `doctor` nor `serve` advises one.
+    async fn a_missing_secret_of_existing_keys_is_reported(setup: Setup) {
+        let secret = ("OAUTH_KEYS_SECRET", "a secret that all the replicas of this test have");
+        let none = ("OAUTH_SIGNING_KEY_BASE64", "");
+        let ended = setup.run(&["key", "rotate"], &[none, secret]).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        // A key of the settings beside the generated keys.
+        let found = doctor(&setup, &[]).await;
+        found.expect(("signing key", "warn"), "the database has generated RS256 keys");
+        if setup.engine == Engine::Sqlite {
+            return; // without the setting, the secret is looked for in DATA_DIR
+        }
+        let found = doctor(&setup, &[none]).await;
+        found.expect(("signing key", "fail"), "set OAUTH_KEYS_SECRET to the value of the other replicas");
+        let ended = setup.run(&["serve"], &[none]).await;
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.contains("set OAUTH_KEYS_SECRET to the value of the other replicas"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("openssl"), "{}", ended.stderr);
+    }
+
+    /// A server with a different database at the address.
+    async fn a_server_with_a_different_database_is_reported(setup: Setup) {
+        let port = free_port();
+        let address = format!("127.0.0.1:{port}");
+        let program = setup.spawn(port).await;
+        let found = doctor(&setup, &[("LISTEN_ADDR", &address)]).await;
+        found.expect(("listening", "ok"), "a storyden-auth answers");
+        let key = setup.run(&["key", "generate"], &[]).await.stdout;
+        let other = format!("sqlite://{}", setup.folder.join("other.db").display());
+        let settings = match setup.engine {
+            Engine::Sqlite => ("DATABASE_URL", other.as_str()),
+            Engine::Postgres => ("OAUTH_SIGNING_KEY_BASE64", key.trim()),
+        };
+        let found = doctor(&setup, &[("LISTEN_ADDR", &address), settings]).await;
+        assert_eq!(found.code, Some(2));
+        found.expect(("listening", "fail"), "a storyden-auth with a different database answers at LISTEN_ADDR");
+        program.kill().await;
+    }
+
+    /// A time in the future, of a run with a wrong clock.
+    async fn a_clean_up_in_the_future_is_reported(setup: Setup) {
+        let url = DatabaseUrl::parse(&setup.database.url).unwrap();
+        let db = Db::open(&url).await.unwrap();
+        let future = "INSERT INTO auth_jobs (name, completed_at, deleted) VALUES ('grants', '2099-01-01 00:00:00+00:00', 0) \
+                      ON CONFLICT (name) DO UPDATE SET completed_at = excluded.completed_at";
+        db.execute(future, Vec::new()).await.unwrap();
+        db.close().await;
+        let found = doctor(&setup, &[]).await;
+        found.expect(("clean-up", "warn"), "completed in the future, at 2099-01-01");
     }
 
     /// A-35: a client in a trusted network chooses its own address.

@@ -129,6 +129,7 @@ mod pushed_request_rules;
 mod pushed_requests;
 mod query_plans;
 mod races;
+mod readiness;
 mod refresh_token;
 mod refresh_token_family;
 mod refusals;

@@ -158,6 +158,78 @@ both! {
         setup.spawn(free_port()).await.kill().await;
     }
 
+    /// A command without the settings of the server must not work on a second, empty database.
+    async fn commands_create_no_second_database(setup: Setup) {
+        let data = setup.folder.join("elsewhere");
+        let shown = data.display().to_string();
+        let settings = [("DATABASE_URL", ""), ("DATA_DIR", shown.as_str())];
+        for command in [
+            &["account", "list"][..], &["client", "list"], &["audit"], &["role", "list"], &["key", "list"],
+            &["account", "password", "odin", "--generate-password"], &["export"],
+        ] {
+            let ended = setup.run(command, &settings).await;
+            assert_eq!(ended.code, Some(1), "{command:?}: {}", ended.stdout);
+            let reason = format!("DATA_DIR ({shown}/storyden-auth.db): there is no such database");
+            assert!(ended.stderr.contains(&reason), "{command:?}: {}", ended.stderr);
+            assert!(!data.exists(), "{command:?}");
+        }
+        let create = ["account", "create", "--handle", "odin", "--json"];
+        assert_eq!(setup.run(&create, &settings).await.code, Some(0));
+        assert_eq!(setup.run(&["account", "list"], &settings).await.code, Some(0));
+    }
+
+    /// A fault in the file of settings names the file, the line and the variable, and not the value.
+    async fn a_fault_in_the_file_of_settings_is_named(setup: Setup) {
+        let file = setup.folder.join("settings.env");
+        let shown = file.display().to_string();
+        std::fs::write(&file, "# settings\n\nBRAND_NAME=My Community\n").unwrap();
+        let ended = setup.run(&["--env-file", &shown, "serve"], &[]).await;
+        assert_eq!(ended.code, Some(1));
+        let reason = format!("--env-file {shown}: line 3, BRAND_NAME: put a value with spaces in quotes");
+        assert!(ended.stderr.contains(&reason), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("Community"), "{}", ended.stderr);
+        let ended = setup.run(&["serve"], &[("DATABASE_URL", "postgres://a:p/w#d@h/x")]).await;
+        assert!(ended.stderr.contains("percent-encode special characters of the password"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("p/w#d"), "{}", ended.stderr);
+    }
+
+    /// wrong values of TRUSTED_PROXIES and PUBLIC_API_ADDRESS are in the log, once.
+    async fn requests_that_show_a_wrong_setting_are_logged(setup: Setup) {
+        let mut setup = setup;
+        setup.use_machine_clock();
+        let settings = [("TRUSTED_PROXIES", "10.0.0.0/8"), ("LISTEN_ADDRESS", "x")];
+        let program = setup.spawn_with(free_port(), &settings).await;
+        let server = server_on(&setup, &program.address).await;
+        let frigg = server.member("frigg", &[]).await;
+        for _ in 0..2 {
+            let request = server.request("POST", "/api/auth/oauth/clients");
+            let request = request.header("cookie", frigg.cookie()).header("x-forwarded-for", "203.0.113.7");
+            let request = request.header("origin", "https://community.example").json(&serde_json::json!({}));
+            server.send(request).await.expect(403);
+        }
+        program.terminate().await;
+        let (_, said) = program.wait().await;
+        let count = |text: &str| said.iter().filter(|line| line.contains(text)).count();
+        assert_eq!(count("X-Forwarded-For from 127.0.0.1 ignored: not in TRUSTED_PROXIES"), 1, "{said:?}");
+        assert!((1..=2).contains(&count("origin=\"https://community.example\"")), "{said:?}");
+    }
+
+    /// Errors at the start are JSON too, and an address of metrics that is in use is found before "serving".
+    async fn errors_at_the_start_have_the_format_of_the_log(setup: Setup) {
+        let busy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let taken = busy.local_addr().unwrap().to_string();
+        let free = format!("127.0.0.1:{}", free_port());
+        let settings = [("LOG_FORMAT", "json"), ("METRICS_ADDR", taken.as_str()), ("LISTEN_ADDR", &free)];
+        let ended = setup.run(&["serve"], &settings).await;
+        assert_eq!(ended.code, Some(1));
+        let lines: Vec<serde_json::Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let last = lines.last().unwrap();
+        assert_eq!(last["level"], "ERROR", "{last}");
+        assert!(last["error"].as_str().unwrap().contains("METRICS_ADDR"), "{last}");
+        assert!(!ended.stderr.contains("\"serving\""), "{}", ended.stderr);
+        drop(busy);
+    }
+
     /// Issue 15: `account create` tells that a member without a role cannot approve applications, and how to change that.
     async fn a_new_account_without_a_role_is_told(setup: Setup) {
         let create = |handle: &'static str| ["account", "create", "--handle", handle, "--generate-password"];

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::password::PasswordSource;
-use super::{Error, arguments, open, output};
+use super::{Error, arguments, open, open_or_create, output};
 use crate::accounts::suspension;
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -122,7 +122,10 @@ struct CreatedAccount {
 impl Account {
     /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
-        let context = open(config).await?;
+        let context = match &self {
+            Self::Create(_) => open_or_create(config).await?,
+            _ => open(config).await?,
+        };
         match self {
             Self::Create(create) => create.run(&context).await,
             Self::List(list) => list.run(&context).await,

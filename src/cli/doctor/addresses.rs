@@ -47,11 +47,7 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
 
 /// Reports trusted networks that contain every address of a version: a client then chooses its address itself.
 fn examine_proxies(config: &Config, findings: &mut Findings) {
-    let networks = config.trusted_proxies.0.iter();
-    let all: Vec<String> = networks
-        .filter(|network| network.prefix_len() == 0)
-        .map(ToString::to_string)
-        .collect();
+    let all = config.trusted_proxies.of_everybody();
     if !all.is_empty() {
         findings.fail(
             CHECK,

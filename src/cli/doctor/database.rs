@@ -1,11 +1,11 @@
 //! Checks of the database: connection, owner, migrations and tables.
 
-use super::{Findings, Owner, reach};
+use super::{Findings, Owner, reach, writing};
 use crate::checks::{agents, clean_up, clock, fapi, indexes, pkce, signing_keys};
 use crate::cli::migrate::without_creating;
-use crate::cli::with_causes;
+use crate::cli::{database_advice, with_causes};
 use crate::config::Config;
-use crate::context::{Context, Environment};
+use crate::context::{self, Context, Environment};
 use crate::database_url::DatabaseUrl;
 use crate::store::schema::{self, Difference};
 use crate::store::{self, Db, inspect, migrate};
@@ -18,6 +18,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     {
         return Owner::ThisServer;
     }
+    let place = context::database_setting(config);
     let Some(config) = without_creating(config.clone()) else {
         findings.ok(
             "database",
@@ -27,14 +28,13 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     };
     let context = match Context::without_keys(config, Environment::machine()).await {
         Ok(context) => context,
+        Err(context::Error::Database(_, error)) => {
+            let advice = database_advice::advice(&error, &database);
+            findings.fail("database", format!("{place}: {error}"), advice);
+            return Owner::ThisServer;
+        }
         Err(error) => {
-            let advice = match database {
-                DatabaseUrl::Sqlite(_) => "check the file of DATABASE_URL and its write permission",
-                DatabaseUrl::Postgres(_) => {
-                    "check host, port, name, user and password of DATABASE_URL, and that \
-                     PostgreSQL runs"
-                }
-            };
+            let advice = "correct the setting that the finding names";
             findings.fail("database", with_causes(&error), advice);
             return Owner::ThisServer;
         }
@@ -42,8 +42,8 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     match examine_open(&context, findings).await {
         Ok(owner) => owner,
         Err(error) => {
-            let advice = "a query failed; check that the database user may read all tables";
-            findings.fail("database", with_causes(&error), advice);
+            let advice = database_advice::advice(&error, &database);
+            findings.fail("database", format!("a query failed: {error}"), advice);
             Owner::ThisServer
         }
     }
@@ -63,14 +63,13 @@ async fn examine_open(context: &Context, findings: &mut Findings) -> store::Resu
         (Owner::ThisServer, whose)
     };
     findings.ok("database", format!("{engine} {version} answers; {whose}"));
-    let pending = migrate::pending(&context.db).await?;
-    if pending.is_empty() {
-        findings.ok("migrations", "none is pending");
-    } else {
-        let names = pending.join(", ");
-        let advice = "run `storyden-auth migrate`; `serve` does so when it starts";
-        findings.warn("migrations", format!("pending: {names}"), advice);
+    if !writing::examine_rights(context, findings).await? {
+        return Ok(owner);
     }
+    let pending = writing::examine_migrations(context, findings).await?;
+    let has_tables = migrate::has_table(&context.db, "auth_leases").await?;
+    writing::examine_write(context, has_tables, findings).await;
+    writing::examine_damage(context, findings).await?;
     examine_journal(context, owner, findings).await?;
     clock::examine(context, findings);
     if !pending.contains(&"storyden") && examine_tables(context, findings).await? {

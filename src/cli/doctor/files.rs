@@ -1,14 +1,16 @@
 //! Checks for files that other users of this machine can read or replace.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::folder::{name_of, own_id, owner_of};
 use super::{Findings, Owner};
 use crate::cli::serve::open_to_others;
 use crate::config::{Config, secrets_in};
 use crate::database_url::DatabaseUrl;
 use crate::files;
-use crate::keys::{key_sealer, sealer};
+use crate::keys::{SigningKey, key_sealer, sealer};
 
 const CHECK: &str = "files";
 
@@ -43,12 +45,38 @@ pub(super) fn examine(
             findings,
         );
     }
+    let keys = [
+        SigningKey::file_in(&config.data_dir),
+        key_sealer::file_in(&config.data_dir),
+        sealer::file_in(&config.data_dir),
+    ];
+    for path in keys {
+        examine_readable(&path, findings);
+    }
     if let Some(path) = env_file {
         examine_settings(path, findings);
     }
     if findings.0.len() == before {
         findings.ok(CHECK, "other users can neither read nor replace them");
     }
+}
+
+/// Reports a key file that this user cannot read, such as a file of a different user.
+fn examine_readable(path: &Path, findings: &mut Findings) {
+    let Err(error) = std::fs::File::open(path) else {
+        return;
+    };
+    if error.kind() != ErrorKind::PermissionDenied {
+        return; // mostly a file that does not exist yet
+    }
+    let (shown, own) = (path.display(), own_id().map(name_of));
+    let owner = owner_of(path).map_or_else(|| "a different user".to_owned(), name_of);
+    let own = own.unwrap_or_else(|| "USER".to_owned());
+    findings.fail(
+        CHECK,
+        format!("{shown} belongs to {owner} and cannot be read: {error}"),
+        format!("give the file to the user of the server, as root: chown {own} {shown}"),
+    );
 }
 
 /// Reports a file that other users can read. Only a warning for the group, which can be intended.

@@ -8,6 +8,7 @@ use time::Duration;
 
 use super::reach::{TIMEOUT, Unreachable};
 use super::{Findings, Owner};
+use crate::checks::clock::lead;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::egress;
@@ -84,10 +85,7 @@ fn examine_clock(answer: &reqwest::Response, findings: &mut Findings) {
     if ahead.abs() > CLOCK_MAX {
         findings.warn(
             "clock",
-            format!(
-                "the clock of the issuer is {} s ahead of this machine's",
-                ahead.whole_seconds()
-            ),
+            format!("the clock of the issuer is {} this machine's", lead(ahead)),
             "let NTP set the clocks of this machine and of the proxy",
         );
     }

@@ -1,15 +1,17 @@
 //! Checks of the signing keys: existence, source and file mode.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::Findings;
-use crate::checks::signing_keys::{self, CHECK};
+use crate::checks::signing_keys::{CHECK, examine_settings, examine_status};
 use crate::cli::migrate::without_creating;
 use crate::cli::{key, with_causes};
 use crate::config::Config;
 use crate::context::{self, Context, Environment};
 use crate::keys::schedule::KeyState;
 use crate::keys::{self, KeyStatus, Keys, SigningKey};
+use crate::signing_keys;
 use crate::store::migrate;
 
 /// Checks the signing keys, without generating a missing key, and returns a usable key.
@@ -18,7 +20,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<
         findings.ok(CHECK, "none is needed while OAUTH_ENABLED is false");
         return None;
     }
-    signing_keys::examine_settings(config, findings);
+    examine_settings(config, findings);
     if config.has_key_file() && key::will_be_generated(config) {
         let folder = config.data_dir.display();
         findings.ok(
@@ -29,9 +31,13 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<
     }
     let configured = match context::configured_keys(config) {
         Ok(keys) => keys.signing,
+        Err(context::Error::NoKey) => {
+            examine_missing(config, findings).await;
+            return None;
+        }
         Err(error) => {
-            let advice = "run `storyden-auth key generate --json` and set OAUTH_SIGNING_KEY_BASE64 \
-                          to its `base64`, or set OAUTH_KEYS_SECRET instead";
+            let advice = "set it to the `base64` of `storyden-auth key generate --json`, or to the value of the other \
+                          replicas";
             findings.fail(CHECK, with_causes(&error), advice);
             return None;
         }
@@ -39,6 +45,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<
     if let Some(key) = &configured {
         let (kid, origin) = (key.kid(), configured_origin(config));
         findings.ok(CHECK, format!("RSA, kid {kid}, from {origin}"));
+        examine_replaced(config, findings).await;
     }
     if config.has_key_file() {
         examine_file(config, findings);
@@ -51,6 +58,40 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<
     let current = configured.or(rotated);
     examine_retired(config, current.as_ref().map(SigningKey::kid), findings);
     current
+}
+
+/// Reports that there is neither a key nor a secret. A new secret cannot open keys that are in the database.
+async fn examine_missing(config: &Config, findings: &mut Findings) {
+    let error = context::no_key(config.clone(), Environment::machine()).await;
+    let advice = match &error {
+        context::Error::NoSecret(_) => {
+            "set OAUTH_KEYS_SECRET to the value of the other replicas or of your copy"
+        }
+        _ if config.rotated_algorithms().is_empty() => {
+            "set OAUTH_SIGNING_KEY_BASE64 to the value of the Storyden"
+        }
+        _ => {
+            "set OAUTH_KEYS_SECRET to the output of `openssl rand -base64 32`, the same on every replica, and keep a copy"
+        }
+    };
+    findings.fail(CHECK, with_causes(&error), advice);
+}
+
+/// Reports generated keys beside the key of `OAUTH_SIGNING_KEY_BASE64`.
+async fn examine_replaced(config: &Config, findings: &mut Findings) {
+    let Some(config) = without_creating(config.clone()) else {
+        return;
+    };
+    // Failures of the database itself are findings of its own check.
+    let Ok(context) = Context::new(config, Environment::machine()).await else {
+        return;
+    };
+    let kids = signing_keys::replaced_by_setting(&context).await;
+    let kids = kids.unwrap_or_default(); // before the migrations
+    if !kids.is_empty() {
+        let finding = signing_keys::replaced_by_setting_warning(&kids);
+        findings.warn(CHECK, finding, signing_keys::REPLACED_BY_SETTING_ADVICE);
+    }
 }
 
 fn configured_origin(config: &Config) -> String {
@@ -83,9 +124,19 @@ fn examine_retired(config: &Config, current: Option<&str>, findings: &mut Findin
 }
 
 /// Reports the stored keys that cannot be opened.
-async fn examine_seals(keys: &Keys, error: &dyn std::error::Error, findings: &mut Findings) {
-    let advice = "set OAUTH_KEYS_SECRET to the value of the other replicas, or restore oauth-keys.secret \
-                  from a backup";
+async fn examine_seals(keys: &Keys, error: &keys::Error, findings: &mut Findings) {
+    let advice = match error {
+        keys::Error::SecretFile(path, cause) if cause.kind() == ErrorKind::PermissionDenied => {
+            let advice = format!(
+                "give the file to the user of the server: chown USER {}",
+                path.display()
+            );
+            return findings.fail(CHECK, error.to_string(), advice);
+        }
+        _ => {
+            "set OAUTH_KEYS_SECRET to the value of the other replicas, or restore oauth-keys.secret from a backup"
+        }
+    };
     let examined = keys.examine().await.unwrap_or_default();
     let (opened, closed): (Vec<_>, Vec<_>) =
         examined.into_iter().partition(|(_, is_open)| *is_open);
@@ -121,7 +172,7 @@ async fn examine_rotated(config: &Config, findings: &mut Findings) -> Option<Sig
         examine_seals(keys, &error, findings).await;
         return None;
     }
-    signing_keys::examine_status(&context.config, keys, findings);
+    examine_status(&context.config, keys, findings);
     examine_earlier_file(&context.config, &keys.status(), findings);
     keys.signing_key(keys.default_algorithm())
 }

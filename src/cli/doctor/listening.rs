@@ -10,8 +10,9 @@ use super::Findings;
 use super::reach::TIMEOUT;
 use crate::cli::healthcheck::reachable;
 use crate::config::Config;
-use crate::database_url::DatabaseUrl;
+use crate::database_url::{DatabaseUrl, SqliteMode};
 use crate::egress;
+use crate::keys::SigningKey;
 use crate::store::lock::ServerLock;
 
 const CHECK: &str = "listening";
@@ -30,9 +31,19 @@ enum State {
 }
 
 /// Checks the addresses and the process.
-pub(super) async fn examine(config: &Config, findings: &mut Findings) {
+pub(super) async fn examine(config: &Config, key: Option<&SigningKey>, findings: &mut Findings) {
     let state = state_of(config.listen_addr, "/api/oauth/introspect").await;
-    report("LISTEN_ADDR", config.listen_addr, &state, findings);
+    let is_other = state == State::Ours && is_of_other_database(config, key).await;
+    if is_other {
+        let address = config.listen_addr;
+        findings.fail(
+            CHECK,
+            format!("a storyden-auth with a different database answers at LISTEN_ADDR {address}"),
+            "stop that server (`ss -ltnp` names its process), or choose another port in LISTEN_ADDR",
+        );
+    } else {
+        report("LISTEN_ADDR", config.listen_addr, &state, findings);
+    }
     if let Some(address) = config.metrics_addr {
         let state = state_of(address, "/metrics").await;
         report("METRICS_ADDR", address, &state, findings);
@@ -40,8 +51,27 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
     if let DatabaseUrl::Sqlite(url) = config.database()
         && let Some(holder) = ServerLock::holder(&url)
     {
-        examine_holder(config, &holder, &state, findings);
+        examine_holder(config, &holder, state == State::Ours && !is_other, findings);
     }
+}
+
+/// True if the storyden-auth at `LISTEN_ADDR` has a different database: no process holds the lock of the SQLite file, or
+/// the key set lacks the key of these settings.
+async fn is_of_other_database(config: &Config, key: Option<&SigningKey>) -> bool {
+    if let DatabaseUrl::Sqlite(url) = config.database()
+        && url.mode != SqliteMode::ReadOnly
+    {
+        return ServerLock::holder(&url).is_none();
+    }
+    let (Some(key), Ok(client)) = (key, egress::command_client()) else {
+        return false;
+    };
+    let url = format!("http://{}/api/oauth/jwks", reachable(config.listen_addr));
+    let Ok(answer) = client.get(url).timeout(TIMEOUT).send().await else {
+        return false;
+    };
+    let served = answer.text().await.unwrap_or_default();
+    !served.is_empty() && !served.contains(&format!("\"{}\"", key.kid()))
 }
 
 async fn state_of(address: SocketAddr, path: &str) -> State {
@@ -115,8 +145,8 @@ fn report(setting: &str, address: SocketAddr, state: &State, findings: &mut Find
 }
 
 /// Reports the process that uses the SQLite file. A second server on the file is refused.
-fn examine_holder(config: &Config, holder: &str, state: &State, findings: &mut Findings) {
-    if *state == State::Ours {
+fn examine_holder(config: &Config, holder: &str, is_listening: bool, findings: &mut Findings) {
+    if is_listening {
         return findings.ok(CHECK, format!("{holder} uses the SQLite file"));
     }
     findings.warn(

@@ -9,6 +9,7 @@ mod key;
 mod listening;
 mod reach;
 mod variables;
+mod writing;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -86,7 +87,7 @@ async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findin
         files::examine(config, env_file, owner, findings);
         key = key::examine(config, findings).await;
     }
-    listening::examine(config, findings).await;
+    listening::examine(config, key.as_ref(), findings).await;
     examine_oauth(config, findings);
     pkce::examine_setting(config, findings);
     addresses::examine(config, findings);

@@ -26,6 +26,8 @@ const REFUSED: &str = "start the program that belongs at this address, or correc
 const TIMED_OUT: &str = "open the port in the firewalls and security groups between this machine and that host, \
                          or correct the host";
 const UNKNOWN_HOST: &str = "correct the host name, or its DNS record";
+const CERTIFICATE: &str = "let the server send its whole chain, correct the host name, or trust its authority: in the \
+                           certificates of this system, or in a PEM file that SSL_CERT_FILE names";
 const OTHER: &str = "check the host, the port and the network";
 
 impl Unreachable {
@@ -50,6 +52,12 @@ impl Unreachable {
     fn of(error: &std::io::Error) -> Self {
         let text = error.to_string();
         let is_lookup = text.contains("lookup address") || text.contains("resolve");
+        if text.contains("certificate") {
+            return Self {
+                reason: format!("certificate: {text}"),
+                advice: CERTIFICATE,
+            };
+        }
         match error.kind() {
             ErrorKind::ConnectionRefused => Self::refused(),
             ErrorKind::TimedOut => Self::timed_out(),
@@ -76,8 +84,15 @@ impl Unreachable {
             }
             source = cause.source();
         }
+        let reason = with_causes(&error.without_url());
+        if reason.contains("certificate") {
+            return Self {
+                reason: format!("certificate: {reason}"),
+                advice: CERTIFICATE,
+            };
+        }
         Self {
-            reason: with_causes(&error.without_url()),
+            reason,
             advice: OTHER,
         }
     }
@@ -151,5 +166,9 @@ mod tests {
             "failed to lookup address information: Name or service not known",
         );
         assert_eq!(Unreachable::of(&unknown).advice, UNKNOWN_HOST);
+        let untrusted = std::io::Error::other("invalid peer certificate: UnknownIssuer");
+        let untrusted = Unreachable::of(&untrusted);
+        assert_eq!(untrusted.advice, CERTIFICATE);
+        assert!(untrusted.reason.starts_with("certificate: invalid peer"));
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::migrate::without_creating;
-use super::{Error, output, serve};
+use super::{Error, output, require_database, serve, with_causes};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::context::{self, Context, Environment};
@@ -125,7 +125,13 @@ impl Show {
 
 impl List {
     async fn run(self, config: Config) -> Result<(), Error> {
-        let context = open_with_keys(config).await?;
+        let context = open_without_keys(config).await?;
+        // The other keys are listed too if one cannot be opened.
+        if let Some(keys) = &context.keys
+            && let Err(error) = keys.load_existing().await
+        {
+            output::note(&format!("storyden-auth: {}", with_causes(&error)));
+        }
         print_list(&signing_keys::list(&context).await?, self.json)
     }
 }
@@ -139,12 +145,19 @@ impl Export {
 
 /// Opens the database and reads the keys, without creating any.
 pub(super) async fn open_with_keys(config: Config) -> Result<Context, Error> {
-    telemetry::start(&config);
-    let context = Context::new(config, Environment::machine()).await?;
-    serve::migrate(&context).await?;
+    let context = open_without_keys(config).await?;
     if let Some(keys) = &context.keys {
         keys.load_existing().await?;
     }
+    Ok(context)
+}
+
+/// Opens the database and reads no keys.
+async fn open_without_keys(config: Config) -> Result<Context, Error> {
+    require_database(&config)?;
+    telemetry::start(&config);
+    let context = Context::new(config, Environment::machine()).await?;
+    serve::migrate(&context).await?;
     Ok(context)
 }
 

@@ -60,7 +60,9 @@ pub async fn list(
     let (policy, now) = (context.config.policies.admin, context.clock.now());
     let page = asked.page_or_whole(policy.lists_unpaged)?;
     // Poll times are buffered in memory: write them first, so that the listed rows are current.
-    context.polls.write(&context.db).await;
+    if let Err(error) = context.polls.write(&context.db).await {
+        tracing::warn!(%error, "poll times were not written to the database");
+    }
     let mut found = device_list::list(&context.db, &filter, page, now).await?;
     if !policy.live_user_codes_listed {
         for device in found

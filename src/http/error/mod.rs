@@ -30,13 +30,16 @@ fn log_cause(error: &(dyn std::error::Error + 'static), broke: bool) {
     }
 }
 
-/// Joins an error and all causes in a single line.
+/// Joins an error and all causes in a single line, without the causes that a text already has.
 fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
         source = cause.source();
     }
     text

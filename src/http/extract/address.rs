@@ -36,8 +36,11 @@ impl ClientAddress {
             .to_canonical();
         // Each proxy appends the address of its peer, so an element counts only if all proxies to the
         // right are trusted. The client may have written the rest (spoofing).
-        for hop in hops(headers) {
+        for (index, hop) in hops(headers).enumerate() {
             if !context.config.trusted_proxies.contain(address) {
+                if index == 0 {
+                    context.warnings.forwarded_ignored(address);
+                }
                 break;
             }
             let Some(behind) = read(hop) else { break };

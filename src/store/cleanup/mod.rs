@@ -87,7 +87,11 @@ pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
     let is_due = |step: &&Step| match step.rows {
         Rows::Due => true,
         Rows::Walk { every } => !known.iter().any(|known| {
-            known.name == step.name && known.completed_at.is_some_and(|at| now - at < every)
+            // A time in the future is of a run with a wrong clock, and is overwritten.
+            known.name == step.name
+                && known
+                    .completed_at
+                    .is_some_and(|at| at <= now && now - at < every)
         }),
     };
     let mut runs = Vec::new();
@@ -227,19 +231,12 @@ async fn run_step(
             }
             Err(error) => {
                 tracing::warn!(%error, step = step.name, "clean-up step failed");
-                run.error = Some(with_cause(&error));
+                run.error = Some(error.to_string());
                 break;
             }
         }
     }
     run
-}
-
-fn with_cause(error: &super::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }
 
 /// Pauses for other writers, as long as the batch took, within bounds. Meanwhile checkpoints the pages of the

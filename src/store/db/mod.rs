@@ -19,10 +19,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection};
 
-use super::error::{Error, Result};
+use super::error::{Cause, Error, Result};
 use super::lookup::{Keys, Lookup, values};
 use super::row::{EngineRow, Row};
 use super::sql::Sql;
@@ -150,7 +150,7 @@ impl Db {
     pub async fn fetch_one<T: Row>(&self, sql: impl Into<Sql>, args: &[Value]) -> Result<T> {
         self.fetch_optional(sql, args)
             .await?
-            .ok_or(Error::Other(sqlx::Error::RowNotFound))
+            .ok_or_else(|| sqlx::Error::RowNotFound.into())
     }
 
     /// Returns the current load: waiting writers, open and idle connections.
@@ -169,17 +169,23 @@ impl Db {
         }
     }
 
-    /// Checks that the database answers.
+    /// Checks that the database answers, and has the tables of this server: an empty database, as during a restore,
+    /// is of no use.
     pub async fn ping(&self) -> Result<()> {
+        let sql = "SELECT version FROM auth_migrations LIMIT 1";
+        self.fetch_optional::<i64>(sql, &[]).await.map(drop)
+    }
+
+    /// Returns true if nothing can be written: an SQLite file that was opened to read only, or a standby or read-only
+    /// role of PostgreSQL. Waits for no lock.
+    pub async fn is_read_only(&self) -> Result<bool> {
         match self {
-            Self::Sqlite(db) => db
-                .readers
-                .rows(Wanted::All, "SELECT 1", &[])
-                .await
-                .map(drop)?,
-            Self::Postgres(db) => sqlx::query("SELECT 1").execute(&db.pool).await.map(drop)?,
+            Self::Sqlite(db) => Ok(db.readers.is_read_only),
+            Self::Postgres(_) => {
+                let sql = "SELECT current_setting('transaction_read_only') AS text";
+                Ok(self.fetch_one::<String>(sql, &[]).await? == "on")
+            }
         }
-        Ok(())
     }
 
     /// Copies the write-ahead log of an SQLite file to the file, on a read connection, so that the next
@@ -199,6 +205,16 @@ impl Db {
                 let now = self.fetch_one("SELECT clock_timestamp() AS now", &[]);
                 Ok(Some(now.await?))
             }
+        }
+    }
+
+    /// Returns the reason why no connection can be opened, for an error that names only the time of the pool.
+    pub async fn reason_of(&self, error: Error) -> Error {
+        match self {
+            Self::Postgres(db) if error.cause() == Cause::Pool => {
+                reason_of(&db.pool.connect_options()).await
+            }
+            _ => error,
         }
     }
 
@@ -242,6 +258,25 @@ async fn open_postgres(url: &str) -> Result<PostgresDb> {
             )
         })
         .connect_with(options.clone())
-        .await?;
-    Ok(PostgresDb::new(pool, LookupConnections::new(options)))
+        .await;
+    match pool {
+        Ok(pool) => Ok(PostgresDb::new(pool, LookupConnections::new(options))),
+        Err(sqlx::Error::PoolTimedOut) => Err(reason_of(&options).await),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Connects once, without the pool. The pool repeats refused connections until its time is over, and then reports only
+/// the time.
+async fn reason_of(options: &PgConnectOptions) -> Error {
+    let connected = PgConnection::connect_with(options);
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, connected).await {
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(_)) => sqlx::Error::PoolTimedOut.into(),
+        Err(_) => {
+            let text = "no answer: the host is down, or a firewall drops the connection";
+            let error = std::io::Error::new(std::io::ErrorKind::TimedOut, text);
+            sqlx::Error::Io(error).into()
+        }
+    }
 }

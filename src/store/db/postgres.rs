@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::ACQUIRE_TIMEOUT;
 use super::lookup_connections::LookupConnections;
 use super::statement::{Wanted, postgres_look_up, postgres_rows};
-use crate::store::error::{Error, Result};
+use crate::store::error::{Cause, Error, Result};
 use crate::store::lookup::{Keys, Lookup, values};
 use crate::store::row::EngineRow;
 
@@ -49,8 +49,35 @@ struct Request {
     answer: oneshot::Sender<Answer>,
 }
 
-/// The rows of a request, or the text of a temporary error. `None`: the request must be sent alone.
-type Answer = Option<std::result::Result<Vec<EngineRow>, String>>;
+/// The rows of a request, or a temporary error. `None`: the request must be sent alone.
+type Answer = Option<std::result::Result<Vec<EngineRow>, Failure>>;
+
+/// The failure of a statement, for each of its requests.
+#[derive(Clone)]
+enum Failure {
+    /// No connection was free in time.
+    Pool,
+    /// Any other temporary error, as a text.
+    Other(String),
+}
+
+impl Failure {
+    /// Describes an error, if it is temporary. An error about a value concerns one of the requests.
+    fn of(error: &Error) -> Option<Self> {
+        match error.cause() {
+            _ if !error.is_temporary() => None,
+            Cause::Pool => Some(Self::Pool),
+            _ => Some(Self::Other(error.to_string())),
+        }
+    }
+
+    fn error(self) -> sqlx::Error {
+        match self {
+            Self::Pool => sqlx::Error::PoolTimedOut,
+            Self::Other(text) => sqlx::Error::Io(std::io::Error::other(text)),
+        }
+    }
+}
 
 impl fmt::Debug for PostgresDb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,9 +106,9 @@ impl PostgresDb {
         };
         match answer {
             Ok(Ok(Some(Ok(rows)))) => Ok(rows),
-            Ok(Ok(Some(Err(error)))) => Err(Error::Unavailable(sqlx::Error::Protocol(error))),
+            Ok(Ok(Some(Err(failure)))) => Err(failure.error().into()),
             Ok(Ok(None) | Err(_)) => self.alone(lookup, keys).await,
-            Err(_) => Err(Error::Unavailable(sqlx::Error::PoolTimedOut)),
+            Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
         }
     }
 
@@ -127,10 +154,9 @@ impl PostgresDb {
                 }
             }
             Err(error) => {
-                // An error about a value concerns one of the requests.
-                let temporary = error.is_temporary().then(|| error.to_string());
+                let failure = Failure::of(&error);
                 for request in requests {
-                    _ = request.answer.send(temporary.clone().map(Err));
+                    _ = request.answer.send(failure.clone().map(Err));
                 }
             }
         }

@@ -23,6 +23,8 @@ pub(super) struct ReadPool {
     timeouts: Duration,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<SqliteConnection>>,
+    /// True if the file was opened to read only, by its mode, its owner or the URL.
+    pub(super) is_read_only: bool,
 }
 
 /// A connection for a statement, which returns to the pool on drop.
@@ -43,6 +45,7 @@ impl ReadPool {
             options,
             timeouts,
             permits: Arc::new(Semaphore::new(READ_CONNECTIONS_MAX as usize)),
+            is_read_only: first.is_read_only(),
             idle: Mutex::new(vec![first]),
         })
     }

@@ -70,6 +70,10 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     files::create_folder(files::folder_of(path))?;
     match files::create(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        created => created.map(drop),
+        created => {
+            created?;
+            files::give_to_owner_of_folder(path);
+            Ok(())
+        }
     }
 }

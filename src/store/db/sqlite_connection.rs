@@ -182,6 +182,11 @@ impl SqliteConnection {
         self.execute(sql, &[]).map(drop)
     }
 
+    /// True if the file was opened to read only. SQLite does so without an error if the file cannot be written.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.connection.is_readonly("main").unwrap_or(false)
+    }
+
     /// True outside a transaction, also after SQLite rolled back by itself (disk full, input or output error).
     pub(super) fn is_autocommit(&self) -> bool {
         self.connection.is_autocommit()

@@ -43,7 +43,7 @@ impl Value {
             return Ok(Self::Json(serde_json::Value::Null));
         }
         let document = serde_json::to_value(document);
-        let encoded = document.map_err(|error| Error::Other(sqlx::Error::Encode(error.into())));
+        let encoded = document.map_err(|error| Error::from(sqlx::Error::Encode(error.into())));
         encoded.map(Self::Json)
     }
 
