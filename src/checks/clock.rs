@@ -24,6 +24,7 @@ pub fn examine(context: &Context, findings: &mut Findings) {
 }
 
 /// Formats the lead of a clock, as in `2.500 s ahead of` and `3 days behind`.
+#[must_use]
 pub fn lead(ahead: Duration) -> String {
     let direction = if ahead.is_negative() {
         "behind"

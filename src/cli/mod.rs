@@ -186,8 +186,8 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode, Error> {
     let settings = || Config::from_environment(env_file).map_err(Error::Settings);
     match command {
-        Command::Serve(serve) => serve.run(settings()?, env_file).await,
-        Command::Demo(demo) => demo.run(env_file).await,
+        Command::Serve(serve) => Box::pin(serve.run(settings()?, env_file)).await,
+        Command::Demo(demo) => Box::pin(demo.run(env_file)).await,
         Command::Login(login) => login.run().await,
         Command::Migrate(migrate) => Box::pin(migrate.run(settings()?)).await,
         Command::Backup(backup) => backup.run(&settings()?).await,

@@ -40,7 +40,7 @@ impl Serve {
     ) -> Result<ExitCode, Error> {
         telemetry::start(&config);
         let is_json = config.log_format == LogFormat::Json;
-        match self.start(config, env_file).await {
+        match Box::pin(self.start(config, env_file)).await {
             Err(error) if is_json => {
                 tracing::error!(error = with_causes(&error), "serving failed");
                 Ok(ExitCode::FAILURE)
@@ -84,18 +84,15 @@ fn with_advice(error: context::Error, database: &DatabaseUrl) -> Error {
 /// Warns of variables and values that are probably mistakes.
 fn warn_of_settings(config: &Config, env_file: Option<&Path>) {
     for unknown in unknown_variables(env_file) {
-        match unknown.setting {
-            Some(setting) => {
-                tracing::warn!(
-                    name = unknown.name,
-                    setting,
-                    "variable without effect; a setting has a similar name"
-                );
-            }
-            None => tracing::warn!(
-                name = unknown.name,
-                "variable without effect in the file of --env-file"
-            ),
+        let name = unknown.name;
+        if let Some(setting) = unknown.setting {
+            tracing::warn!(
+                name,
+                setting,
+                "variable without effect; a setting has a similar name"
+            );
+        } else {
+            tracing::warn!(name, "variable without effect in the file of --env-file");
         }
     }
     let everybody = config.trusted_proxies.of_everybody();

@@ -51,7 +51,9 @@ pub struct Reason(sqlx::Error);
 impl Reason {
     /// SQLSTATE of PostgreSQL, or the extended code of SQLite; `None` for an error of the connection.
     fn code(&self) -> Option<Cow<'_, str>> {
-        self.0.as_database_error().and_then(|error| error.code())
+        self.0
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Option<
     let rotated = if config.rotated_algorithms().is_empty() {
         None
     } else {
-        examine_rotated(config, findings).await
+        Box::pin(examine_rotated(config, findings)).await
     };
     let current = configured.or(rotated);
     examine_retired(config, current.as_ref().map(SigningKey::kid), findings);

@@ -50,7 +50,7 @@ impl Doctor {
         let mut findings = Findings::default();
         variables::examine(env_file, &mut findings);
         match config {
-            Ok(config) => examine(&config, env_file, &mut findings).await,
+            Ok(config) => Box::pin(examine(&config, env_file, &mut findings)).await,
             Err(faults) => {
                 for fault in faults {
                     let advice = format!("correct {} and run doctor again", fault.variable);
@@ -85,7 +85,7 @@ async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findin
     if folder::examine(config, findings) {
         owner = database::examine(config, findings).await;
         files::examine(config, env_file, owner, findings);
-        key = key::examine(config, findings).await;
+        key = Box::pin(key::examine(config, findings)).await;
     }
     listening::examine(config, key.as_ref(), findings).await;
     examine_oauth(config, findings);
