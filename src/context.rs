@@ -249,7 +249,7 @@ impl Context {
             connections,
             network,
         } = sources;
-        let place = database_setting(&config);
+        let place = config.database_setting();
         let failed = |error| Error::Database(place.clone(), error);
         let db = Db::open(&config.database()).await.map_err(failed)?;
         follow_database_clock(&db, &clock).await.map_err(failed)?;
@@ -392,17 +392,6 @@ fn rate_limit_size(config: &Config) -> Size {
         period: config.rate_limit_period,
         bucket: config.rate_limit_bucket,
     }
-}
-
-/// Describes the setting of the database and the file, as in `DATA_DIR (/srv/data/storyden-auth.db)`. A URL may have a
-/// password, and is not shown.
-#[must_use]
-pub fn database_setting(config: &Config) -> String {
-    let setting = match config.database_url {
-        Some(_) => "DATABASE_URL",
-        None => "DATA_DIR",
-    };
-    format!("{setting} ({})", config.database().place())
 }
 
 /// Returns the error for settings without a signing key: with keys in the database, a new secret would not help.

@@ -2,6 +2,7 @@
 //! webhook, the database clock, and the check of the database. A failed pass is logged, and the next pass tries again.
 
 mod database_check;
+mod writes;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,11 +16,12 @@ use crate::keys::{Keys, POLL_EVERY};
 use crate::store::apply_revocations;
 use crate::store::cleanup::Pass;
 use crate::store::index_creation::Outcome;
-use crate::store::{audit, cleanup, index_creation, indexes, leases, statistics};
+use crate::store::{cleanup, index_creation, indexes, leases};
 use crate::telemetry::metrics;
 use crate::{signing_keys, webhook};
 pub use database_check::check_database;
 use database_check::{check_database_regularly, pass_failed};
+pub use writes::{write_client_errors, write_polls, write_refusals, write_statistics};
 
 /// Period of the clean-up.
 const CLEANUP_EVERY: Duration = Duration::from_hours(1);
@@ -380,62 +382,6 @@ fn report(pass: &Pass) {
         tracing::info!(?deleted, finished, "clean-up finished");
     }
     metrics::cleaned_up(pass);
-}
-
-/// Writes the buffered poll times of device authorizations.
-pub async fn write_polls(context: SharedContext) {
-    if let Err(error) = context.polls.write(&context.db).await {
-        pass_failed(
-            &context,
-            &error,
-            "poll times were not written to the database",
-        );
-    }
-}
-
-/// Writes the collected errors of clients.
-pub async fn write_client_errors(context: SharedContext) {
-    context.client_errors.write(&context.db).await;
-}
-
-/// Writes the rejected requests of past minutes into the audit trail; all of them during a drain.
-pub async fn write_refusals(context: SharedContext) {
-    let entries = if context.readiness.is_draining() {
-        context.refusals.take_all()
-    } else {
-        context.refusals.take_complete(context.clock.now())
-    };
-    if entries.is_empty() {
-        return;
-    }
-    let write = context.db.write(entries.clone(), |tx, entries| {
-        Box::pin(async move {
-            for entry in entries {
-                audit::insert(tx, entry).await?;
-            }
-            Ok(())
-        })
-    });
-    if let Err(error) = write.await {
-        pass_failed(
-            &context,
-            &error,
-            "rejections were not written to the audit trail; retrying in the next pass",
-        );
-        context.refusals.put_back(entries);
-    }
-}
-
-/// Adds the counts in memory to the database.
-pub async fn write_statistics(context: SharedContext) {
-    let counts = context.statistics.take();
-    if counts.is_empty() {
-        return;
-    }
-    if let Err(error) = statistics::add(&context.db, &counts).await {
-        tracing::warn!(%error, "statistics were not written; retrying in the next pass");
-        context.statistics.put_back(counts);
-    }
 }
 
 /// Deletes expired pending and pushed requests, wipes the salts of closed refresh windows,

@@ -233,7 +233,7 @@ fn require_database(config: &Config) -> Result<(), Error> {
         "{}: there is no such database. Run the command with the settings of the server, as in: storyden-auth \
          --env-file /etc/storyden-auth.env …; or create the database with `storyden-auth serve`, `migrate` or `account \
          create`",
-        context::database_setting(config)
+        config.database_setting()
     )))
 }
 

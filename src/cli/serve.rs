@@ -107,7 +107,7 @@ fn warn_of_settings(config: &Config, env_file: Option<&Path>) {
 
 /// Refuses a database that nothing can be written to. Waits for no lock: a Storyden may be writing.
 async fn require_writable(context: &Context) -> Result<(), Error> {
-    let place = context::database_setting(&context.config);
+    let place = context.config.database_setting();
     if context.db.is_read_only().await? {
         let database = context.config.database();
         let advice = database_advice::read_only(&database);

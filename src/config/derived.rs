@@ -16,6 +16,17 @@ impl Config {
         })
     }
 
+    /// Describes the setting of the database and the file, as in `DATA_DIR (/srv/data/storyden-auth.db)`. A URL may have
+    /// a password, and is not shown.
+    #[must_use]
+    pub fn database_setting(&self) -> String {
+        let setting = match self.database_url {
+            Some(_) => "DATABASE_URL",
+            None => "DATA_DIR",
+        };
+        format!("{setting} ({})", self.database().place())
+    }
+
     /// Returns the scope allowed to self-registered clients.
     #[must_use]
     pub fn registration_scope(&self) -> Scope {

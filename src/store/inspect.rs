@@ -102,7 +102,7 @@ pub async fn damage(db: &Db) -> Result<Vec<String>> {
     if let Db::Postgres(_) = db {
         return Ok(Vec::new());
     }
-    let sql = "SELECT quick_check AS text FROM pragma_quick_check(3)";
+    let sql = "SELECT quick_check AS text FROM pragma_quick_check";
     let found: Vec<String> = db.fetch_all(sql, &[]).await?;
     Ok(found.into_iter().filter(|text| text != "ok").collect())
 }

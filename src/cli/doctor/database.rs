@@ -18,7 +18,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     {
         return Owner::ThisServer;
     }
-    let place = context::database_setting(config);
+    let place = config.database_setting();
     let Some(config) = without_creating(config.clone()) else {
         findings.ok(
             "database",
